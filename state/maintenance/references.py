@@ -22,6 +22,8 @@ _HASH = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}")
 _WHOLE = re.compile(r"[0-9a-f]{64}")
 _OPAQUE = {"settings", "short", "variables", "changed", "gone", "about", "restore"}
 """Keys of a user's or a model's own words, which contain no references."""
+CITATIONS = "the citations of the answer"
+"""The purpose of a list of citations."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def _own(record: dict[str, Any]) -> Iterator[Reference]:
         yield from _some(Reference("input", record["index"], "the list of the input's documents"))
     elif "typed" in record and "text" in record:
         yield from _of_answer(record)
-        yield from _some(Reference("text", record.get("citations") or "", "the citations of the answer"))
+        yield from _some(Reference("text", record.get("citations") or "", CITATIONS))
     elif "asked" in record:
         yield from _some(Reference("text", record["asked"], "what waits for approval"))
         for name in record.get("listed") or ():

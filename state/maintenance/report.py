@@ -26,10 +26,21 @@ class Tally:
 
 
 Kind = Literal[
-    "thread", "child", "step", "checkpoint", "write", "call", "text", "snapshot", "piece", "input", "database"
+    "thread",
+    "child",
+    "step",
+    "checkpoint",
+    "write",
+    "call",
+    "text",
+    "snapshot",
+    "piece",
+    "input",
+    "database",
+    "citation",
 ]
 """Kinds of records: `child` links a run to the call that it answers, `write` is a task's write on top of a checkpoint,
-`piece` a chunk of a variable, `database` the file itself.
+`piece` a chunk of a variable, `database` the file itself, `citation` a passage that an answer cites.
 """
 Part = Literal["steps", "turns", "calls", "variables"]
 

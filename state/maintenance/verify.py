@@ -18,8 +18,9 @@ from ..db.corruption import is_damage, until_damage
 from ..db.opening import connected
 from ..db.store_errors import as_store_error
 from ..db.tables import TABLES
-from ..errors import CHANGED, MISSING
+from ..errors import CHANGED, MISSING, StoredDataDamaged
 from .report import Kind, Report
+from .verify_citations import check_citations
 from .verify_context import Checking, OnProgress, unreadable
 from .verify_rows import CheckedRows
 
@@ -65,6 +66,8 @@ class _Verification:
         self._checking = checking
         self._connection = checking.connection
         self._blobs = blobs
+        self._rows: list[CheckedRows] = []
+        """The rows of the thread and of its child runs."""
 
     def run(self, *, pages: bool) -> Report:
         """Check everything and return the report."""
@@ -74,11 +77,14 @@ class _Verification:
         self._check_counter()
         own = CheckedRows(self._checking, report.thread_id)
         own.check()
+        self._rows.append(own)
         self._check_children(own.children)
         self._check_snapshots()
         for kind in ("text", "piece", "input"):
             for name in needs.names(kind):
                 self._check_content(kind, name)
+        for rows in self._rows:
+            check_citations(self._checking, self._blobs, rows.context, rows.cited, self._text, rows.place)
         needs.settle(report, own.calls, own.lost_calls, self._manifest)
         return report
 
@@ -116,6 +122,7 @@ class _Verification:
                 if self._connection.execute(there, (name, name)).fetchone():
                     child = CheckedRows(self._checking, name)
                     child.check()
+                    self._rows.append(child)
                     found += child.children
             names = found
 
@@ -171,6 +178,14 @@ class _Verification:
         if row is None:
             return None, MISSING if kind == "snapshot" else None, where
         return row[0], None if content_hash(row[0]) == name else CHANGED, where
+
+    def _text(self, name: str) -> str | None:
+        """Return a text; None when it is damaged."""
+        body, fault, _ = self._row("text", name)
+        try:
+            return None if fault else (body or self._blobs.read(name)).decode()
+        except (StoredDataDamaged, UnicodeDecodeError):
+            return None
 
     def _recipe(self, name: str) -> tuple[str | None, int, str] | None:
         """Return the fault of a text stored as a delta, its bytes, and the damaged place; None when it has no delta."""

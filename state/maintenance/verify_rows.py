@@ -9,7 +9,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 from langgraph.channels.delta import DeltaChannel
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
@@ -20,10 +20,11 @@ from ..db.corruption import Row, Unreadable, from_both_ends, is_damage, rows_of,
 from ..db.lineage import LINE
 from ..db.tables import CALLS, CHECKPOINTS, CHILDREN, STEPS, THREADS, WRITES, Table
 from ..errors import CHANGED, MISSING
+from ..input.context import ContextRef
 from ..run_state import RunState
 from ..wording import plural
 from .delete import shown_name
-from .references import Reference, hashes_in, references_in
+from .references import CITATIONS, Reference, hashes_in, references_in
 from .report import Problem, ranges
 from .verify_context import Checking, size_of, unreadable
 
@@ -124,6 +125,10 @@ class CheckedRows:
         self.lost_calls: set[str] = set()
         self.children: list[str] = []
         """Threads that its calls have started."""
+        self.context: ContextRef | None = None
+        """Its input."""
+        self.cited: set[str] = set()
+        """The lists of what its answers cite."""
 
     def check(self) -> None:
         """Check all rows."""
@@ -328,8 +333,17 @@ class CheckedRows:
             needs = ["answers recorded by the runs that it was forked from"]
             self._checking.problem("thread", shown_name(self._thread_id), unreadable(error), "table threads", needs)
 
+    @property
+    def place(self) -> str:
+        """Empty for the thread itself, else a phrase that names the other thread."""
+        return self._place
+
     def _note(self, value: Any) -> None:
+        if isinstance(value, dict) and (context := cast(dict[str, Any], value).get("context_ref")):
+            self.context = context
         for reference in references_in(value):
+            if reference.what == CITATIONS:
+                self.cited.add(reference.name)
             self._checking.needs.add(reference, place=self._place)
 
     def _named(self, checkpoint_id: str) -> str:

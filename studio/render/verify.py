@@ -25,6 +25,7 @@ _KINDS: dict["Kind", str] = {
     "input": "input",
     "child": "entry in the list of child runs",
     "database": "database",
+    "citation": "citation",
 }
 _PARTS: dict["Part", str] = {
     "steps": "steps that can be opened",

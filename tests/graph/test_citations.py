@@ -1,7 +1,7 @@
 """Citations of answers: checked against the stored input, kept with the run, and required if the user wants it."""
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import pytest
 
 from durable_rlm import Run, Runner
 from durable_rlm.graph.maintenance import collect_garbage
+from durable_rlm.nodes.evidence import citations
 from durable_rlm.state.errors import UsageError
 from tests.contract.citing_kernel import CitingKernels
 from tests.scripts import repl, write_script
@@ -193,3 +194,39 @@ async def test_forks_and_garbage_collection_keep_the_citations(tmp_path: Path, f
     async with Runner.open(home, kernels=CitingKernels()) as runner:
         assert (await runner.resume("f")).citations == run.citations
         assert (await runner.verify("f")).ok
+
+
+async def test_verify_checks_the_citations_of_an_answer_again(
+    runner: Runner, tmp_path: Path, files: list[Path]
+) -> None:
+    await ask(runner, tmp_path, files, finish("[^1] [^2]", posted("lease.txt", TRUE), posted("other.txt", TRUE, 2)))
+    report = await runner.verify("t")
+    assert report.ok and report.checked["citation"].records == 1
+
+
+def all_verified(cited: Sequence[Any], texts: object) -> list[str]:
+    del texts
+    return [""] * len(cited)
+
+
+async def test_verify_names_a_citation_that_does_not_stand_in_the_input(
+    runner: Runner, tmp_path: Path, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A program with a mistake, or somebody who can write rows, says that a lie was verified.
+    monkeypatch.setattr(citations, "faults_of", all_verified)
+    await ask(runner, tmp_path, files, LYING)
+    [problem] = (await runner.verify("t")).problems
+    assert (problem.kind, problem.name, problem.fault) == (
+        *("citation", "[^1]", "is not in the input: other words stand there"),
+    )
+
+
+async def test_a_sub_rlm_hands_its_caller_words_and_no_numbers(
+    runner: Runner, tmp_path: Path, files: list[Path]
+) -> None:
+    child = finish("He pays [^1].", posted("lease.txt", TRUE))
+    parent = repl("FINAL(rlm_query('What does he pay?', context=context))")
+    model = write_script(tmp_path / "m.py", [child])
+    root = write_script(tmp_path / "root.py", [parent])
+    run = await runner.run("Ask", files, model=root, sub_model=model, max_depth=2)
+    assert run.answer == f'He pays ["{TRUE}" (lease.txt, line 2)].' and run.citations == []
