@@ -122,7 +122,7 @@ class TurnRecord(TypedDict, total=False):
     unread: int
     """The number of documents that no model was shown, where the model was given a note on it."""
     seen: list[tuple[str, int, int]]
-    """What the output was cut from, as the kernel says: documents by name, with ranges of characters."""
+    """The parts that the output was cut from, as the kernel says: documents by name, with ranges of characters."""
     restore: RestoreRecord
     """Present when the REPL had to be restored for this cell."""
 

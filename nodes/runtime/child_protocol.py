@@ -34,7 +34,7 @@ class ChildCall:
     line: int | None = None
     """The line of the block of code that led to it."""
     cuts: Sequence[Cut] = ()
-    """What the question was cut from, as the kernel says."""
+    """The parts of documents that the question was cut from, as the kernel says."""
 
 
 @dataclass(frozen=True)

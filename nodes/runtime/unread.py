@@ -39,7 +39,7 @@ _SELECTING = re.compile(r"\bre\.|\bfilter\(|\.(?:grep|search|find|count|startswi
 
 @dataclass(frozen=True)
 class Unread:
-    """What models were shown of the documents after a cell."""
+    """The documents that models were shown, and were not shown, after a cell."""
 
     names: tuple[str, ...]
     """Documents that were in no prompt and no output."""

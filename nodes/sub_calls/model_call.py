@@ -43,7 +43,7 @@ class ModelCall:
     messages: Sequence[tuple[str, str]] = ()
     """Of a root turn, the roles of its messages and the hashes of their texts."""
     cuts: Sequence[Cut] = ()
-    """What the prompt was cut from, as the kernel says or as this program knows."""
+    """The parts of documents that the prompt was cut from, as the kernel says or as this program knows."""
     record_failure: bool = True
     """False for root turns: a failure that no code has seen is asked again on resume."""
 

@@ -75,7 +75,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class DocumentRead:
-    """What was read of one document, in bytes."""
+    """The amount that was read of one document, in bytes."""
 
     name: str
     start: int
@@ -87,7 +87,7 @@ class DocumentRead:
 
 @dataclass(frozen=True)
 class Coverage:
-    """What was read of an input."""
+    """The parts of an input that were read."""
 
     documents: tuple[DocumentRead, ...]
     both: Ranges

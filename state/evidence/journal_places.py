@@ -18,7 +18,7 @@ class PlacedRow(NamedTuple):
     turn: int
     answered: bool
     places: str | None
-    """What is recorded of its text (`recorded.py`); None when nothing is."""
+    """The record of its text (`recorded.py`); None without one."""
     child_thread: str | None
 
 

@@ -18,7 +18,7 @@ PACK_LENGTH = 12
 
 
 class Sent(NamedTuple):
-    """What rows record, added up."""
+    """The contents of rows, added up."""
 
     edges: list[int]
     """The beginnings and ends of ranges, one after the other; as sent, so that they may overlap."""

@@ -135,7 +135,7 @@ class RunAttempt:
     stuck: bool = False
     """True when something is left that does not end: then only the end of the process ends it."""
     read: str = ""
-    """How much of its input models were shown, in words; empty where that is not known."""
+    """The amount of its input that models were shown, in words; empty where that is not known."""
 
 
 def execute(cli_run: CliRun) -> None:

@@ -1,4 +1,4 @@
-"""Which parts of the input models were shown, as a run records it: in prompts, in outputs, by sub-RLMs."""
+"""The parts of the input that models were shown, as a run records them: in prompts, in outputs, by sub-RLMs."""
 
 import random
 from pathlib import Path
@@ -67,7 +67,7 @@ async def test_lines_of_a_slice_are_named(runner: Runner, tmp_path: Path, given:
     assert by_name(found, "sub_models")["4"] == pytest.approx(5 / 12, abs=0.02)
 
 
-async def test_what_a_cell_printed_was_shown_to_the_root_model_once_it_was_sent(
+async def test_an_output_was_shown_to_the_root_model_once_it_was_sent(
     runner: Runner, tmp_path: Path, given: Path
 ) -> None:
     cells = ["print(context[6].text)", "print(context[7].text)\nFINAL('done')"]

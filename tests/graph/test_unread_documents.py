@@ -76,7 +76,7 @@ async def test_the_last_turn_is_not_held_back(runner: Runner, tmp_path: Path, gi
     assert run.status == "answered"
 
 
-async def test_what_a_cell_prints_counts_for_its_own_note(runner: Runner, tmp_path: Path, given: Path) -> None:
+async def test_the_output_of_a_cell_counts_for_its_own_note(runner: Runner, tmp_path: Path, given: Path) -> None:
     cell = f"{ASK.format(docs='context[:8]')}\nprint(context[8].text, context[9].text)"
     await run_cells(runner, tmp_path, given, cell, FINISH)
     assert await notes_of(runner) == []

@@ -25,7 +25,7 @@ def covered(tmp_path: Path, text: bytes, documents: list[Document], *rows: Place
     return coverage_of(rows, "t", PACK, documents, pack, asked=asked)
 
 
-def test_what_a_row_records_is_read_as_it_was_written() -> None:
+def test_a_record_is_read_as_it_was_written() -> None:
     found = Placed([(5, 10), (10, 12), (1_000_000_000, 1_000_000_100)], 107, 250)
     sent = added_up([encoded(PACK, found)], PACK)
     assert (sent.edges, sent.size, sent.placed, sent.texts) == (
@@ -73,7 +73,7 @@ def test_a_word_between_passages_that_were_read_does_not(tmp_path: Path) -> None
     assert found.documents[0].read == 6
 
 
-def test_sub_models_and_the_root_model_are_told_apart(tmp_path: Path) -> None:
+def test_sub_models_and_the_root_model_are_counted_apart(tmp_path: Path) -> None:
     rows = [row((0, 4)), row((2, 6), kind="root"), row((8, 10), kind="root", thread="child")]
     [only] = covered(tmp_path, b"x" * 10, [("a", 0, 10)], *rows).documents
     assert (only.read, only.by_sub_models, only.by_root_model) == (8, 6, 4)
