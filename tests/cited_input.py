@@ -15,17 +15,18 @@ from tests.kernel.documents import draft_of
 
 def stored(folder: Path, texts: Mapping[str, str | Draft]) -> tuple[ContextRef, Blobs]:
     """Store texts by their names; one with the name `` alone is stored without an index."""
-    blobs, data, lines, chars = Blobs(folder / "blobs"), b"", b"", 0
+    blobs, data, lines, chars = Blobs(folder / "blobs"), bytearray(), bytearray(), 0
     for name, text in texts.items():
         draft = draft_of(text, name=name) if isinstance(text, str) else text
-        start, data, chars = len(data), data + draft.text.encode(), chars + draft.chars
+        start, chars = len(data), chars + draft.chars
+        data += draft.text.encode()
         entry = DocumentEntry(name=name, start=start, end=len(data), chars=draft.chars, meta=draft.meta)
         lines += document_line(entry, json.dumps(draft.places))
     plain = list(texts) == [""]
     reference = ContextRef(
         kind="text" if len(texts) == 1 else "documents",
-        pack=blobs.put(data),
-        index="" if plain else blobs.put(lines),
+        pack=blobs.put(bytes(data)),
+        index="" if plain else blobs.put(bytes(lines)),
         documents=len(texts),
         chars=chars,
         bytes=len(data),
