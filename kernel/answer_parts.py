@@ -91,7 +91,7 @@ class Spool:
         self._file: IO[bytes] | None = None
         self._fault = ""
         self.ends: list[int] = []
-        """Where each part ends."""
+        """The end of each part, in bytes from the beginning."""
 
     @property
     def size(self) -> int:

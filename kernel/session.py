@@ -246,7 +246,7 @@ class Final:
     citations: tuple[PostedCitation, ...] = ()
     """The passages that the value cites, by number: given with it, or named in it by markers."""
     problem: str | None = None
-    """What of the value has no form in JSON, and what to write instead, in the words of the kernel."""
+    """The parts of the value without a form in JSON, and what to write instead, in the words of the kernel."""
     table: PostedTable | None = None
     """The table that is the value, `value` then being None. It is checked when a session's `result` returns it."""
     files: tuple[PostedFile, ...] = ()

@@ -36,7 +36,7 @@ class TableHead(NamedTuple):
 
     def to_json(self) -> str:
         """Return the text that is stored."""
-        columns = [column._asdict() for column in self.columns]
+        columns = [{"name": column.name, "type": column.type} for column in self.columns]
         head = {"columns": columns, "rows": self.rows, "bytes": self.size, "digest": self.digest}
         return json.dumps(head, ensure_ascii=False)
 

@@ -1,4 +1,4 @@
-"""What is sent before a final value: the batches of a table, and the files that code has left for the user."""
+"""The parts sent before a final value: the batches of a table, and the files that code has left for the user."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -33,7 +33,7 @@ class Frame(NamedTuple):
 
 
 def frame_of(value: Any) -> "Frame | None":
-    """Return the table that a value is; None when it is none."""
+    """Return the table that a value is; None when it is not one."""
     for library, opened in (("pandas", _pandas), ("polars", _polars), ("pyarrow", _arrow)):
         module: Any = sys.modules.get(library)
         if module is not None and (frame := opened(module, value)) is not None:
@@ -42,7 +42,7 @@ def frame_of(value: Any) -> "Frame | None":
 
 
 def nested_rows(value: Any) -> "list[Any] | None":
-    """Return a table inside of another value as a list of objects; None when it is none.
+    """Return a table inside of another value as a list of objects; None when it is not one.
 
     A column without names for its rows is the list of its values.
     """

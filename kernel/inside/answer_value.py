@@ -215,7 +215,7 @@ def _fields(value: Any) -> "list[tuple[Any, Any]] | None":
 
 
 def _items(value: Any) -> "list[Any] | None":
-    """Return the items of a value that is a list in JSON, a table's rows among them; None when it is none."""
+    """Return the items of a value that is a list in JSON, a table's rows among them; None when it is not one."""
     from .answer_tables import nested_rows
 
     if (rows := nested_rows(value)) is not None:

@@ -241,7 +241,7 @@ class SessionContract:
         assert "answer_files/" in result.error.message
         assert (await run(session, "len(found)")).output == "100000\n"
 
-    async def test_what_has_no_form_in_json_is_named(self, session: KernelSession) -> None:
+    async def test_a_value_without_a_form_in_json_is_named(self, session: KernelSession) -> None:
         final = (await run(session, "FINAL({'a': [b'x']})")).final
         assert final is not None and final.value == {"a": ["b'x'"]} and "value['a'][0] is bytes" in str(final.problem)
 

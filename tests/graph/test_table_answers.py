@@ -61,7 +61,7 @@ async def test_a_schema_is_checked_against_the_objects(runner: Runner, tmp_path:
     assert "does not match the schema" in await notes_of(runner, 1)
 
 
-async def test_what_has_no_form_in_json_is_held_back_once(runner: Runner, tmp_path: Path) -> None:
+async def test_a_value_without_a_form_in_json_is_held_back_once(runner: Runner, tmp_path: Path) -> None:
     code = "FINAL({'found': [b'x']})"
     run = await finish(runner, tmp_path, code, code)
     assert (run.answer, run.turns) == ({"found": ["b'x'"]}, 2)

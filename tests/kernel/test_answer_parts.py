@@ -112,7 +112,7 @@ async def test_rows_are_as_many_and_as_long_as_said(part: bytes) -> None:
     ],
     ids=lambda final: json.dumps(final)[:60],
 )
-def test_a_head_that_is_none_is_refused(final: dict[str, Any]) -> None:
+def test_an_invalid_head_is_refused(final: dict[str, Any]) -> None:
     with pytest.raises(BadMessage):
         ended(final, b"[[]]")
 

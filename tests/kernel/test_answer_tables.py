@@ -94,7 +94,7 @@ def test_the_tables_of_polars_and_arrow_keep_their_values() -> None:
     assert table(pl.Series("x", [1, 2]))[1] == table(pa.chunked_array([[1], [2]]))[1] == [[1], [2]]
 
 
-def test_what_has_no_form_is_named_with_its_column_and_row() -> None:
+def test_a_value_without_a_form_is_named_with_its_column_and_row() -> None:
     _, rows, problem = table(pd.DataFrame({"blob": ["a", b"x"], "f": [np.inf, 1.0]}))
     assert rows == [["a", None], ["b'x'", 1.0]]
     assert "value.blob[1] is bytes" in problem and "value.f[0] is infinite" in problem

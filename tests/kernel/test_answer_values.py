@@ -91,7 +91,7 @@ def test_a_value_with_an_equal_form_in_json_has_it(value: Any, form: Any) -> Non
     assert json.loads(json.dumps([form])) == [form]
 
 
-def test_what_has_no_form_is_named_with_its_place_and_what_to_write() -> None:
+def test_a_value_without_a_form_is_named_with_its_place_and_what_to_write() -> None:
     value = {"rows": [1, {"blob": Pair(b"x", 1)}], "f": math.inf}
     form, problem = plain(value)
     assert form == {"rows": [1, {"blob": {"left": "b'x'", "right": 1}}], "f": None}
