@@ -40,7 +40,7 @@ def test_named_files_exist(page: Path) -> None:
 
 
 def test_the_top_level_has_exactly_the_expected_entries() -> None:
-    wanted = {"graph", "nodes", "state", "kernel", "studio", "tests", "bench", "docs"}
+    wanted = {"graph", "nodes", "state", "kernel", "matching", "studio", "tests", "bench", "docs"}
     wanted |= {
         "requirements",
         "tools",

@@ -1,4 +1,4 @@
-"""What code takes the input for: uses of documents that work all the same, or errors that say what to write."""
+"""Uses of documents for what they are not: they work all the same, or raise errors that say what to write."""
 
 import json
 import re
