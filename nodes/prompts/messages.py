@@ -14,6 +14,14 @@ REPL_NAMES = (
     "rlm_query_batched",
     "allm_query",
     "arlm_query",
+    "map_query",
+    "chunks",
+    "pack",
+    "tokens",
+    "cite",
+    "definition",
+    "references",
+    "imports",
     "SHOW_VARS",
     "history",
     "FINAL",
@@ -22,7 +30,7 @@ REPL_NAMES = (
     "answer",
 )
 """Every name that the REPL starts with."""
-REBOUND_NAMES = ("chunks", "pack", "tokens")
+REBOUND_NAMES = ("chunks", "pack", "tokens", "definition", "references", "imports")
 """Names of the REPL that code may bind to its own values, which are variables then."""
 
 CONVERGE_AT = 0.6
