@@ -17,22 +17,17 @@ from ..state.run_state import CellRef, RestoreRecord, RunState, TurnRecord, Vari
 from ..state.wording import counted
 from .approval.budget_gate import apply_budget_grant
 from .approval.requests import call_items, stored_items
-from .evidence.finishing import evidence_of
-from .models.schema_validation import mismatch
-from .models.work_limit import SchemaInvalid, off_loop
+from .evidence.judgement import judge_final
 from .prompts.observation import repetition_notes
 from .restore.report import diverged, divergence, no_restore, notes_for_model
 from .restore.restore import repl_at_state
 from .runtime.active_runs import ActiveRun, ActiveRuns
-from .runtime.answers import value_to_check
 from .runtime.call_decisions import call_decisions_of
 from .runtime.dependencies import Dependencies
 from .runtime.events import emit
-from .runtime.finish_checks import reason_to_hold, refusal
 from .runtime.repl import Repl
 from .runtime.turns import changes_of, short_form, turns_of
-from .runtime.unread import Unread, note_on, reason_to_ask_on, unread_after
-from .runtime.untrusted_text import one_line
+from .runtime.unread import Unread, unread_after
 from .sub_calls.begin_cell import begin_cell
 
 _LOOP_RUNS = re.compile(
@@ -228,28 +223,9 @@ async def _recorded(
     unread: Unread | None = None,
 ) -> dict[str, Any]:
     """Return the state after a cell: its output, its final value, and the REPL's position and snapshot (`kept`)."""
-    final = result.final
-    notes = [*(notes_for_model(report) if report else []), *notes, *_error_notes(result)]
-    if final is not None and (problem := await _schema_problem(final, run.settings.answer_schema)):
-        notes.append(f"FINAL was refused: the answer does not match the schema asked for ({problem}). Finish again.")
-        final = None
-    if final is not None and (refused := refusal(final)):
-        notes.append(refused)
-        final = None
-    held = await reason_to_hold(state, cell, result, final, deps.stores.texts) if final is not None else None
-    if held is not None:
-        notes.append(held[0])
-        final = None
-    about_unread = None
-    if unread and final is not None and (about_unread := await reason_to_ask_on(state, unread, deps.stores.texts)):
-        final = None
-    elif unread and final is None:
-        about_unread = note_on(unread, run.transcript.turns(state), cell["turn"])
-    notes += [about_unread] if about_unread else []
-    evidence = await evidence_of(final, state, run.settings, deps.stores)
-    if evidence.note is not None:
-        notes.append(evidence.note)
-        final = None
+    judgement = await judge_final(state, cell, result, run, deps, unread)
+    final = judgement.final
+    notes = [*(notes_for_model(report) if report else []), *notes, *_error_notes(result), *judgement.notes]
     output = _observed(result)
     record: TurnRecord = {
         "number": cell["turn"],
@@ -259,7 +235,7 @@ async def _recorded(
         "notes": notes,
         "seconds": round(result.seconds, 3),
         **kept,
-        **evidence.record,
+        **judgement.record,
         "digest": cell["digest"],
         "short": short_form(output),
     }
@@ -267,10 +243,6 @@ async def _recorded(
         record["seen"] = list(result.seen)
     if report:
         record["restore"] = report
-    if held is not None:
-        record["held"] = held[1]
-    if unread and about_unread:
-        record["unread"] = len(unread.names)
     if final is not None and final.variable:
         note = f"FINAL({final.variable!r}) was taken as the variable of that name."
         notes.append(note)
@@ -287,8 +259,8 @@ async def _recorded(
         "position": kept.get("position", START),
         "turns": [record],
         "usage": run.usage,
-        "final": await evidence.stored(final, deps.stores),
-        **evidence.update,
+        "final": await judgement.stored(deps.stores),
+        **judgement.update,
         "step": [{"kind": "execute_code", "turn": cell["turn"], "summary": _summary(result, final)}],
     }
 
@@ -298,17 +270,6 @@ def _observed(result: CellResult) -> str:
     if result.error is None:
         return result.output
     return f"{result.output.rstrip()}\n{result.error.traceback}".lstrip()
-
-
-async def _schema_problem(final: Final, schema: dict[str, Any] | None) -> str:
-    if schema is None:
-        return ""
-    if final.text_of is not None:
-        return f"a {one_line(final.text_of, 60)} is no JSON value"
-    try:
-        return await off_loop(mismatch, await value_to_check(final), schema)
-    except SchemaInvalid as error:
-        return f"the schema itself cannot be used: {error}"
 
 
 def _summary(result: CellResult, final: Final | None) -> str:
