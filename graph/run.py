@@ -7,6 +7,7 @@ from ..nodes.runtime.answers import load_answer
 from ..state.blobs.texts import Texts
 from ..state.errors import RlmError
 from ..state.evidence.citations import Citation
+from ..state.records import AnswerFile
 from ..state.run_state import RestoreRecord, RunState, Usage, as_usage
 from ..state.usage import UsageTotals
 from ..state.wording import sentence
@@ -27,8 +28,8 @@ class Run:
     """The answer: a text, or the JSON value that the code finished with; None while there is none."""
     citations: list[Citation] = field(default_factory=list[Citation])
     """The passages of the input that the answer cites, by number, each checked against the stored input."""
-    files: list[dict[str, Any]] = field(default_factory=list)
-    """The files that code has left beside the answer: `name`, `size` in bytes, `hash` (SHA-256)."""
+    files: list[AnswerFile] = field(default_factory=list[AnswerFile])
+    """The files that code has left in `answer_files/` of its scratch folder: path, size, and SHA-256 of each."""
     interrupts: list[dict[str, Any]] = field(default_factory=list)
     """Approval requests that wait for `Runner.decide`, each with an `id` and a `value` (`docs/reviewing.md`)."""
     usage: Usage = field(default_factory=lambda: NO_USAGE)

@@ -40,8 +40,8 @@ class _Item(NamedTuple):
 class MapQuery:
     """The function `map_query` of one REPL."""
 
-    def __init__(self, queries: Queries, prompt_tokens: int, cite: Callable[[], Callable[..., Any] | None]) -> None:
-        """`cite` returns the REPL's function that finds quotations, or None."""
+    def __init__(self, queries: Queries, prompt_tokens: int, cite: Callable[..., Any]) -> None:
+        """`cite` is the REPL's function that finds quotations."""
         self._queries = queries
         self._prompt_tokens = prompt_tokens
         self._cite = cite
@@ -82,7 +82,7 @@ class MapQuery:
                 raise ValueError(f"max_tokens= is a whole number from 1 on, not {quoted(max_tokens)}")
             room = min(room, max_tokens)
         return _Mapping(self._queries, form, instruction, _keys(given, key), Options(model, _ANSWER)).run(
-            asked, max(room, 1), (self._cite() or _found_in) if quote else None
+            asked, max(room, 1), self._cite if quote else None
         )
 
 

@@ -65,7 +65,7 @@ class KernelRepl:
             cuts=self._cuts,
         )
         queries = Queries(self.registry, self._requests)
-        mapping = MapQuery(queries, setup["prompt_tokens"], lambda: self._functions.get("cite"))
+        mapping = MapQuery(queries, setup["prompt_tokens"], citations.cite)
         self._functions: dict[str, Any] = {
             **queries.names(),
             "map_query": mapping.map_query,

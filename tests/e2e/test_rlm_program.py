@@ -18,7 +18,19 @@ CALL_DETAILS = {"input_tokens", "output_tokens", "cached_tokens", "thought_token
 """The keys of `rlm calls --json` about what a call took, and when."""
 
 RUN_KEYS = {
-    *("thread_id", "status", "answer", "citations", "interrupts", "usage", "turns", "steps", "error", "restore"),
+    *(
+        "thread_id",
+        "status",
+        "answer",
+        "citations",
+        "files",
+        "interrupts",
+        "usage",
+        "turns",
+        "steps",
+        "error",
+        "restore",
+    ),
 }
 
 

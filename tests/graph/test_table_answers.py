@@ -96,3 +96,19 @@ async def test_the_table_of_a_sub_rlm_reaches_the_code_that_asked(runner: Runner
     )
     run = await runner.run("Which?", model=model, thread="t", max_depth=2)
     assert run.answer == [200, {"n": 1, "s": "x"}], run.error
+
+
+async def test_files_that_code_leaves_are_part_of_the_answer(tmp_path: Path) -> None:
+    """With a real kernel, which has a folder of its own, and a long table beside them."""
+    leave = (
+        "import os, pandas as pd\nos.makedirs('answer_files/d')\nopen('answer_files/d/x.csv', 'w').write('a,b')\n"
+        "os.symlink('/etc/passwd', 'answer_files/link')\nFINAL(pd.DataFrame({'n': range(100_000)}))"
+    )
+    async with Runner.open(tmp_path / "home") as runner:
+        run = await finish(runner, tmp_path, leave, "FINAL(pd.DataFrame({'n': range(100_000)}))")
+        assert "answer_files/link is a link" in await notes_of(runner, 1)
+        assert len(run.answer) == 100_000 and run.answer[-1] == {"n": 99_999}
+        [file] = run.to_json()["files"]
+        assert (file["name"], file["size"]) == ("d/x.csv", 3)
+        assert runner._stores.blobs.read(file["hash"]) == b"a,b"
+        assert (await runner.verify("t")).ok

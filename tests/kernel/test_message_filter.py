@@ -154,3 +154,11 @@ def test_any_message_raises_only_a_protocol_violation_and_answers_only_requests(
         if said is not None and said.event == "chunks":
             assert all(type(size) is int for size in said.content["sizes"])
     assert heard <= asked and junk <= JUNK
+
+
+def test_parts_of_an_answer_are_accepted_only_while_a_cell_runs(message_filter: MessageFilter) -> None:
+    part = message(Message.ANSWER_PART, {}, b"[[1]]")
+    assert message_filter.accept(part) is None
+    message_filter.expect_reply(Message.CELL)
+    assert message_filter.accept(part) == KernelMessage("part", attached=b"[[1]]")
+    assert message_filter.accept(message(Message.ANSWER_PART)) is None
