@@ -6,6 +6,7 @@ answer costs a rebuild, a too lenient one would replace variables by others: in 
 
 import types
 from collections.abc import Callable, Iterable
+from pickle import PickleBuffer
 from typing import Any
 
 from .object_graph import ATOMS, is_array, is_flat
@@ -60,6 +61,8 @@ class Comparison:
             return _zipped(left, right) if type(right) is kind else None
         if kind is dict:
             return _zipped_items(left, right) if type(right) is dict else None
+        if kind is PickleBuffer and type(right) is PickleBuffer:  # of Arrow's arrays
+            return [(left.raw().tobytes(), right.raw().tobytes())]
         if kind is set or kind is frozenset:
             return _zipped(sorted(left, key=repr), sorted(right, key=repr)) if type(right) is kind else None
         # Pickling an empty array of objects says more than there is to compare.
