@@ -66,14 +66,8 @@ class KernelRepl:
         )
         queries = Queries(self.registry, self._requests)
         mapping = MapQuery(queries, setup["prompt_tokens"], citations.cite)
-        self._functions: dict[str, Any] = {
-            **queries.names(),
-            "map_query": mapping.map_query,
-            **self._finish.names(),
-            "SHOW_VARS": self.show_vars,
-            "exit": _no_exit,
-            "quit": _no_exit,
-        }
+        own: dict[str, Any] = {"map_query": mapping.map_query, "SHOW_VARS": self.show_vars}
+        self._functions = {**queries.names(), **own, **self._finish.names(), "exit": _no_exit, "quit": _no_exit}
         # Names that were there before the user's code, and the names above, are not variables of the user.
         self._own = {*namespace, *self._functions, "history", "answer"} - self._kept.keys()
         namespace["context"] = context

@@ -89,32 +89,34 @@ def show(
       rlm show which-contracts-end-3f2a --citations 3
       rlm show which-contracts-end-3f2a --json | jq -r '.turns[].code[]'
     """
-    from ..cli.summary import waits_for
-
+    of_the_input = given or document is not None or lines is not None or page is not None
+    of_the_run = step is not None or full
     if coverage:
+        if of_the_run or of_the_input or citations:
+            raise UsageError("--coverage goes with no other flag of `rlm show` but --json.")
         from ..cli.shown_coverage import show_coverage
 
-        if step is not None or full or given or document is not None or lines is not None or page is not None:
-            raise UsageError("--coverage goes with no other flag of `rlm show` but --json.")
         show_coverage(invocation, thread)
-        return
-    if citations or number is not None:
-        from ..cli.shown_citations import show_citations
-
+    elif citations or number is not None:
         if not citations:
             raise UsageError("The number of a citation goes with --citations.")
-        if given or document is not None or lines is not None or page is not None or step is not None:
+        if of_the_input or step is not None:
             raise UsageError("--citations is about the answer, and not about a step or the input.")
+        from ..cli.shown_citations import show_citations
+
         show_citations(invocation, thread, number)
-        return
-    if given or document is not None or lines is not None or page is not None:
+    elif of_the_input:
+        if of_the_run:
+            raise UsageError("--step and --full are about the run, not about its input.")
         from ..cli.shown_input import show_input
 
-        if step is not None or full:
-            raise UsageError("--step and --full are about the run, not about its input.")
         show_input(invocation, thread, document, lines, page)
-        return
-    name = thread_or_last(invocation, thread)
+    else:
+        _show_run(invocation, thread_or_last(invocation, thread), step, full=full)
+
+
+def _show_run(invocation: Invocation, name: str, step: int | None, *, full: bool) -> None:
+    from ..cli.summary import waits_for
 
     async def read(runner: "Runner") -> tuple[dict[str, Any], list[str]]:
         found = await runner.queries.show(name, runner.graph, step)
