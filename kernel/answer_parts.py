@@ -6,6 +6,8 @@ files begin.
 """
 
 import asyncio
+import errno
+import os
 import re
 import tempfile
 import weakref
@@ -15,7 +17,7 @@ from hashlib import sha256
 from json import dumps
 from typing import IO, Annotated, Any, cast
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
 
 from ..state.answer_tables import Column, ColumnType, TableHead
 from ..state.errors import StoreError
@@ -33,6 +35,8 @@ from .untrusted_json import BadMessage, depth, read
 _MOST_PARTS = 20_000
 _SMALL = 64 << 10
 """Bytes of parts that are checked on the event loop."""
+_LEFT = 64 << 20
+"""Bytes of the disk that parts leave free: they may be many, and the home of all runs is there as well."""
 _PIECE = 4 << 20
 _LONGEST = 100
 """Characters of a date, a time or a duration, at most."""
@@ -54,6 +58,20 @@ _TYPES: Mapping[str, frozenset[type]] = {
     "boolean": frozenset({bool}),
 }
 _TEXT = frozenset({str})
+_MOST_KEYS = 20
+
+
+def _of_few_keys(said: Any) -> Any:
+    """Return what is said as it is. Raises ValueError for an object with more keys than any here has.
+
+    Each unknown key would become an error of its own, and a message has room for millions.
+    """
+    if isinstance(said, dict) and len(cast(dict[Any, Any], said)) > _MOST_KEYS:
+        raise ValueError("more keys than it has")
+    return said
+
+
+_FewKeys = BeforeValidator(_of_few_keys)
 
 
 class _Column(BaseModel):
@@ -66,7 +84,7 @@ class TableHeadSaid(BaseModel):
     """A table without its rows, as the final value of `CELL_REPLY` has it."""
 
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
-    columns: Annotated[list[_Column], FailFast(), Field(max_length=MOST_COLUMNS)]
+    columns: Annotated[list[Annotated[_Column, _FewKeys]], FailFast(), Field(max_length=MOST_COLUMNS)]
     rows: Annotated[int, Field(ge=0, le=1 << 40)]
     parts: Annotated[int, Field(ge=0, le=_MOST_PARTS)]
 
@@ -79,7 +97,7 @@ class FileSaid(BaseModel):
     size: Annotated[int, Field(ge=0, le=MOST_FILE_BYTES)]
 
 
-FilesSaid = Annotated[list[FileSaid], FailFast(), Field(max_length=MOST_FILES)]
+FilesSaid = Annotated[list[Annotated[FileSaid, _FewKeys]], FailFast(), Field(max_length=MOST_FILES)]
 
 
 class Spool:
@@ -110,12 +128,20 @@ class Spool:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115
                 weakref.finalize(self, self._file.close)
+            _ensure_room(self._file, len(part))
             self._file.seek(size - len(part))
             view = memoryview(part)
             while view:
                 view = view[self._file.write(view) :]
         except OSError as error:
             self._fault = error.strerror or str(error)
+            self.drop()
+
+    def drop(self) -> None:
+        """Free the room on the disk at once: what is written there is not needed any more."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def part(self, number: int) -> bytes:
         """Return a part, the first of which has the number 0. Raises StoreError."""
@@ -137,6 +163,13 @@ class Spool:
             return b"".join(pieces)
         except OSError as error:
             raise StoreError(f"The answer cannot be kept: {error.strerror}.", hint="Free some space.") from error
+
+
+def _ensure_room(file: IO[bytes], size: int) -> None:
+    """Raise OSError when so many bytes would leave other runs too little room on the disk."""
+    facts = os.fstatvfs(file.fileno())
+    if facts.f_bavail * facts.f_frsize < size + _LEFT:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @dataclass(frozen=True)
@@ -189,7 +222,7 @@ class PostedFile:
 
 def posted_table(said: Any, spool: Spool) -> PostedTable:
     """Return a table that a final value names. Raises ValueError."""
-    head = TableHeadSaid.model_validate(said)
+    head = TableHeadSaid.model_validate(_of_few_keys(said))
     columns = tuple(Column(one.name, one.type) for one in head.columns)
     if len({column.name for column in columns}) != len(columns):
         raise ValueError("columns of the same name")
@@ -205,9 +238,12 @@ def posted_files(said: Sequence[FileSaid], spool: Spool, parts: int) -> tuple[Po
     if start + sum(one.size for one in said) != spool.size:
         raise ValueError("files of other sizes than said")
     names = [one.name for one in said]
-    folders = {name[:place] for name in names for place, one in enumerate(name) if one == "/"}
-    if len(set(names)) != len(names) or folders.intersection(names) or not all(map(_is_path, names)):
+    # First: a name of slashes alone would be thousands of folders.
+    if len(set(names)) != len(names) or not all(map(_is_path, names)):
         raise ValueError("files of names that none may have")
+    folders = {name[:place] for name in names for place, one in enumerate(name) if one == "/"}
+    if folders.intersection(names):
+        raise ValueError("a file of the name of a folder")
     files: list[PostedFile] = []
     for one in said:
         files.append(PostedFile(one.name, one.size, start, spool))

@@ -302,6 +302,7 @@ class BaseSession:
     def _lose(self, error: KernelLost) -> None:
         """Record that the kernel is gone, and raise `error` in every waiter."""
         self._lost = error
+        self._spool.drop()
         if self._cell:
             self._cell.lose(error)
         if self._answer and not self._answer.done():

@@ -214,6 +214,8 @@ class _Call(_Closed):
 
     def _search(self) -> SearchQuery:
         """Return what is searched for. Raises ValueError for more than a search may have."""
+        if len(self.arguments or ()) > _MOST_KEYS:
+            raise ValueError("more keys than a search has")
         asked = _Search.model_validate(self.arguments)
         words = self.prompt.split(None, MAX_WORDS)
         if (

@@ -1,6 +1,8 @@
 """The parts of an answer are hostile: what a kernel says of them is what they are, or it is a bad message."""
 
 import json
+import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -117,6 +119,26 @@ def test_an_invalid_head_is_refused(final: dict[str, Any]) -> None:
         ended(final, b"[[]]")
 
 
+def test_what_has_many_unknown_keys_is_refused_without_an_error_for_each() -> None:
+    many: dict[str, Any] = {f"k{number}": 0 for number in range(1_000)}
+    columns = {"columns": [many], "rows": 0, "parts": 0}
+    for final in ({"files": [many]}, {"table": many}, {"table": columns}):
+        with pytest.raises(BadMessage, match="more keys"):
+            ended(final)
+
+
+def test_a_file_of_a_thousand_folders_is_refused_before_they_are_listed() -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadMessage, match="names"):
+            ended({"files": [{"name": f"{number}/" + "a/" * 2_000 + "b", "size": 0} for number in range(5)]})
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+    with pytest.raises(BadMessage, match="folder"):
+        ended({"files": [{"name": "a", "size": 0}, {"name": "a/b", "size": 0}]})
+
+
 def test_files_are_the_bytes_after_the_table() -> None:
     said = {**head(("n", "integer"), parts=1), "files": [{"name": "a/b.bin", "size": 3}, {"name": "é", "size": 4}]}
     found = ended(said, b"[[1]]", b"abcde", b"fg").files
@@ -139,6 +161,21 @@ def test_a_disk_without_room_is_an_error_of_the_store_when_the_answer_is_read() 
     spool = Spool("/nowhere")
     spool.add(b"[[1]]")
     with pytest.raises(StoreError, match="cannot be kept"):
+        spool.part(0)
+
+
+def test_parts_leave_room_on_the_disk_and_what_they_had_is_free_when_there_is_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made = (tmp_path / "parts").open("w+b", buffering=0)
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: made)
+    spool = Spool()
+    spool.add(b"[[1]]")
+    assert spool.part(0) == b"[[1]]"
+    monkeypatch.setattr(answer_parts, "_LEFT", 1 << 60)
+    spool.add(b"[[2]]")
+    assert made.closed
+    with pytest.raises(StoreError, match="No space left"):
         spool.part(0)
 
 

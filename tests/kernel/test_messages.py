@@ -177,6 +177,8 @@ def test_a_message_of_many_unknown_keys_is_refused_without_an_error_for_each() -
     for more in (many, {"options": many}, {"origin": many}, {"options": {"context": text(text="x", **many)}}):
         with pytest.raises(BadMessage, match="more keys"):
             parse_calls(plain(**more))
+    with pytest.raises(BadMessage, match="more keys"):
+        parse_calls(plain(kind="search", arguments=many))
 
 
 def test_all_that_a_call_carries_counts_as_its_weight() -> None:
