@@ -277,7 +277,8 @@ def view(base: Any, offset: int, shape: Any, strides: Any, dtype: Any) -> Any:
     """Make an array in the memory of another one."""
     import numpy
 
-    return numpy.ndarray(shape, dtype, buffer=base.data, offset=offset, strides=strides)
+    # As bytes, because an array of dates has no buffer of its own.
+    return numpy.ndarray(shape, dtype, buffer=base.reshape(-1).view(numpy.uint8), offset=offset, strides=strides)
 
 
 def array_of(kind: type, content: Any) -> Any:
