@@ -185,7 +185,7 @@ class Exports:
         if name == "context" or (name in saved and name.isidentifier()):
             return
         near = get_close_matches(name, sorted(saved), n=3) or sorted(known)
-        there = f"There are {listed(near, _NAMED)}." if near else "There are none yet."
+        there = f"There is {listed(near, _NAMED)}." if near else "There is none yet."
         raise UsageError(
             f"There is no variable {name!r} at this step.",
             hint=f"{there} {cli_command('vars', at.thread.thread_id)} lists them.",
