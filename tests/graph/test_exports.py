@@ -71,9 +71,9 @@ async def test_the_input_and_a_value_that_a_person_set_are_handed_over(runner: R
 
 
 async def test_an_unknown_variable_names_those_that_are_near(runner: Runner) -> None:
-    with pytest.raises(UsageError, match=r"'limits'.*There are limit\."):
+    with pytest.raises(UsageError, match=r"'limits'.*There is limit\."):
         await value(runner, "main", "limits")
-    with pytest.raises(UsageError, match="There are none yet"):
+    with pytest.raises(UsageError, match="There is none yet"):
         await value(runner, "main", "limit", 1)
     for name in ("x'); import os; ('", "FINAL", "a.b", ""):
         with pytest.raises(UsageError, match="There is no variable"):

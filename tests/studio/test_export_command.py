@@ -40,7 +40,7 @@ def test_a_variable_comes_out_whole_in_a_file_and_a_wrong_name_costs_nothing(rlm
     assert list(sheet.values) == [("name", "n"), *(("=x", n) for n in range(200))]
     assert "rows is in t.xlsx." in done.err
     wrong = rlm(*words, "row", "--json")
-    assert wrong.code == 2 and "There are rows" in json.loads(wrong.out)["error"]["hint"]
+    assert wrong.code == 2 and "There is rows" in json.loads(wrong.out)["error"]["hint"]
 
 
 def test_a_value_goes_to_stdout_without_a_file(
