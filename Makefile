@@ -13,7 +13,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 IN_PROCESS := tests/docs tests/graph tests/kernel tests/matching tests/nodes tests/state tests/studio
 
 .PHONY: help demo test test-quick test-slow test-newest test-extra test-providers coverage format lint type \
-	bench bench-quick bench-growth bench-parts bench-input bench-js model lock sbom api clean links
+	bench bench-quick bench-growth bench-parts bench-input bench-evidence bench-js model lock sbom api clean links
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -77,6 +77,9 @@ bench-parts: $(STAMP)  ## kernels, snapshots, resuming and others by themselves;
 
 bench-input: $(STAMP)  ## how fast and how whole input is read; BESIDE=1: beside markitdown and kreuzberg, which it installs
 	$(BIN)/python -m bench.input $(if $(BESIDE),--beside)
+
+bench-evidence: $(STAMP)  ## searches, quotations, citations and coverage; some minutes
+	$(BIN)/python -m bench.evidence
 
 bench-js: $(STAMP)  ## rlm dev, used through LangGraph's SDK for JavaScript; needs Node, and npm fetches the SDK
 	$(BIN)/python -m bench.agent_server_js
