@@ -119,7 +119,7 @@ def test_an_invalid_head_is_refused(final: dict[str, Any]) -> None:
         ended(final, b"[[]]")
 
 
-def test_what_has_many_unknown_keys_is_refused_without_an_error_for_each() -> None:
+def test_many_unknown_keys_are_refused_without_an_error_for_each() -> None:
     many: dict[str, Any] = {f"k{number}": 0 for number in range(1_000)}
     columns = {"columns": [many], "rows": 0, "parts": 0}
     for final in ({"files": [many]}, {"table": many}, {"table": columns}):
