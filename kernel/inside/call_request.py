@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from .child_context import Handed, Handing, text_of
 from .context import Document, Documents
-from .cuts import CutsInPrompts, Hint
+from .cuts import Hint
+from .cuts_in_prompts import CutsInPrompts
 from .protocol import CALL_WEIGHT, MAX_DEPTH, MAX_OUTPUT_TOKENS, MAX_PROMPT, MAX_SCHEMA, PART_WEIGHT
 from .registry import Request
 from .sub_call_errors import SubCallError

@@ -7,6 +7,7 @@ from typing import Any, Literal, SupportsIndex
 from .context import Document
 from .context_file import Pack
 from .context_text import TextDocument
+from .cuts import note
 from .place_parts import Row
 from .records import records_of_rows
 from .variables import quoted
@@ -38,9 +39,8 @@ class Chunk(Document):
         self.name = getattr(document, "name", "")
         self.meta = getattr(document, "meta", {})
 
-    @property
-    def text(self) -> str:
-        """The text."""
+    def whole(self) -> str:
+        """Return the text for work whose results have nothing of it: it is not noted as read."""
         if isinstance(self.document, str):
             return self.document[self.start : self.end]
         pack, first, last = self.stored()
@@ -52,8 +52,25 @@ class Chunk(Document):
             raise LookupError("this was cut from a text that is not stored: it has no places")
         return self._pack, self._start, self._end
 
+    def part(self, start: int, end: int) -> str:
+        """Return the characters from `start` to `end` for work whose results have nothing of them."""
+        return self.whole()[start:end]
+
+    def cut_from(self) -> tuple[str, tuple[int, int], str, int, int]:
+        """Return what `cuts.note` needs: what is cut from a chunk is cut from the document."""
+        self.stored()
+        path, part, name, before, chars = self.document.cut_from()  # type: ignore[union-attr]
+        return path, part, name, before + self.start, chars
+
     def __getitem__(self, at: SupportsIndex | slice) -> str:
-        return self.text[at]
+        text = self.whole()
+        if not isinstance(at, slice):
+            return text[at]
+        first, last, step = at.indices(len(text))
+        part = text[at]
+        if step == 1:
+            note(self, first, max(first, last), part)
+        return part
 
     # -- places, which are those of the document
 
@@ -117,7 +134,7 @@ class Chunk(Document):
         where = self._placed()
         if where is None or self._kind() != "CSV" or not self.start:
             return super().records(numbered, errors)
-        header: list[Row] = [next(where.rows())]
+        header: list[Row] = [next(where._rows())]
         found = records_of_rows(chain(header, self.rows()))
         return ((self.line + line - 1, one) if numbered else one for line, one in found)
 

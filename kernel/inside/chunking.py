@@ -42,7 +42,7 @@ def chunks_of(docs: Any, limit: int, measure: Measure, by: By) -> list[Chunk]:
         raise ValueError("the limit of a chunk is at least 1")
     found: list[Chunk] = []
     for document, start, end in _parts(docs):
-        text = document[start:end]
+        text = document.part(start, end) if isinstance(document, Document) else document[start:end]
         ends = _Cutter(limit, measure, by).ends(text, _starts(document, text, by, start))
         found += _made(document, start, text, ends)
     return found
@@ -107,7 +107,7 @@ def _records(document: Document | TextDocument) -> list[int]:
         if marks := document._marks(kind):
             return list(marks.at)
     try:
-        return [row.start for row in document.rows()]
+        return [row.start for row in document._rows()]
     except (LookupError, ValueError):  # no table, or no valid one
         return []
 

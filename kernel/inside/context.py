@@ -94,9 +94,20 @@ class Document(Placed):
         """Return the text for work whose results have nothing of it: it is not noted as read."""
         return self._pack.text(self._start, self._end)
 
+    def part(self, start: int, end: int) -> str:
+        """Return the characters from `start` to `end` for work whose results have nothing of them."""
+        if self._end - self._start == self._chars:
+            # ASCII: a character is a byte, so only the part is read.
+            return self._pack.text(self._start + start, self._start + max(start, end))
+        return self.whole()[start:end]
+
     def stored(self) -> tuple[Pack, int, int]:
         """Return the pack and the range of it, in bytes, that is the text."""
         return self._pack, self._start, self._end
+
+    def cut_from(self) -> tuple[str, tuple[int, int], str, int, int]:
+        """Return what `cuts.note` needs of it."""
+        return self._pack.path, (self._start, self._end), self.name, 0, self._chars
 
     def index_line(self) -> bytes:
         """Return the document's line of the index; empty without one."""
@@ -114,13 +125,8 @@ class Document(Placed):
         if isinstance(at, slice):
             first, last, step = at.indices(self._chars)
             if step == 1:
-                last = max(first, last)
-                if self._end - self._start == self._chars:
-                    # ASCII: a character is a byte, so only the slice is read.
-                    part = self._pack.text(self._start + first, self._start + last)
-                else:
-                    part = self.whole()[first:last]
-                note(self, first, last, part)
+                part = self.part(first, last)
+                note(self, first, max(first, last), part)
                 return part
         return self.whole()[at]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .context_file import Pack
 from .context_index import places_in
-from .cuts import note_lines
+from .cuts import CELLS, note, note_lines, noted_records, noted_rows
 from .line_index import LineIndex, line_index, lines_in_order
 from .place_parts import Page, Pages, Row, Section, column_letters, markdown_headings, nested
 from .places import Marks, Runs, marks_of, runs_of
@@ -43,6 +43,14 @@ class Placed:
     def stored(self) -> tuple[Pack, int, int]:
         """Return the pack and the range of it, in bytes, that is the text. Raises LookupError without one."""
         raise NotImplementedError
+
+    def cut_from(self) -> tuple[str, tuple[int, int], str, int, int]:
+        """Return what `cuts.note` needs: the path of the pack, the document's range and name, an offset, its length.
+
+        Offsets of this text plus the offset are those of the document. Raises LookupError without a pack.
+        """
+        pack, start, end = self.stored()
+        return pack.path, (start, end), self.name, 0, self._chars_now()
 
     def index_line(self) -> bytes:
         """Return the document's line of the index; empty without one."""
@@ -154,6 +162,10 @@ class Placed:
 
     def rows(self, sheet: str | None = None) -> Iterator[Row]:
         """Yield the rows of a table as lists of texts, of one sheet or of all. Raises LookupError without a table."""
+        return noted_rows(self, self._rows(sheet))
+
+    def _rows(self, sheet: str | None = None) -> Iterator[Row]:
+        """Return what `rows` does, for work whose results have nothing of it: they are not noted as read."""
         runs = self._runs()
         if sheet is not None and sheet not in self.sheets:
             names = ", ".join(map(quoted, islice(self.sheets, 20)))
@@ -162,7 +174,7 @@ class Placed:
             )
         if runs is not None:
             found = self._marks("sheets") or _NO_MARKS
-            rows = sheet_rows(self._text(), runs.runs, runs.columns, (found.at, found.labels), self.line_of)
+            rows = sheet_rows(self._whole(), runs.runs, runs.columns, (found.at, found.labels), self.line_of)
             return rows if sheet is None else (row for row in rows if row.sheet == sheet)
         if self._kind() == "CSV":
             mark = self._line_index().mark.decode()
@@ -181,8 +193,9 @@ class Placed:
         if not letters.isalpha() or not letters.isascii() or not place[len(letters) :]:
             raise LookupError(f"{quoted(address)} is no address of a cell, such as 'Sheet1!B7'")
         wanted = int(place[len(letters) :])
-        for row in self.rows(name or next(iter(self.sheets), None)):
+        for row in self._rows(name or next(iter(self.sheets), None)):
             if row.number == wanted:
+                note(self, row.start, row.end, "\n".join(row), CELLS)
                 columns = {column_letters(row.column(at)): cell for at, cell in enumerate(row)}
                 return columns.get(letters, "")
         return ""
@@ -200,7 +213,8 @@ class Placed:
             found = records_of_rows(self.rows())
         else:
             mark = self._line_index().mark.decode()
-            found = json_records(self.name, self._in_lines(mark), skip=errors == "skip")
+            lines = noted_records(self, self._in_lines(mark))
+            found = json_records(self.name, lines, skip=errors == "skip")
         return found if numbered else (value for _, value in found)
 
     # -- sections
@@ -327,9 +341,9 @@ class Placed:
     def _kind(self) -> str:
         return str(self.meta.get("kind", ""))
 
-    def _text(self) -> str:
+    def _whole(self) -> str:
         document: Any = self
-        return document.text
+        return document.whole()
 
     def _chars_now(self) -> int:
         document: Any = self

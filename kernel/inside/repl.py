@@ -9,7 +9,8 @@ from .citations import Citations
 from .context import Documents, load_text
 from .context_file import Pack
 from .context_text import open_text
-from .cuts import CutsInPrompts, latest
+from .cuts import latest
+from .cuts_in_prompts import CutsInPrompts
 from .final import Finish
 from .map_query import MapQuery
 from .packing import Packing

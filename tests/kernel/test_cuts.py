@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from durable_rlm.kernel.inside import cuts as module
+from durable_rlm.kernel.inside import cuts_in_prompts
 from durable_rlm.kernel.inside.context import Documents
 from durable_rlm.kernel.messages import MAX_SEEN, parse_ended
 from durable_rlm.kernel.session import Answered, Cell, CellResult, ContextFiles, KernelSpec
@@ -183,7 +184,7 @@ async def test_no_call_fails_and_no_cell_is_lost_because_of_it(leases: Asked, mo
     def broken(*_: object) -> None:
         raise RuntimeError("code has replaced this")
 
-    monkeypatch.setattr(module, "_in_order", broken)
+    monkeypatch.setattr(cuts_in_prompts, "_in_order", broken)
     await leases.run(f"print(llm_query(context[2][{PART}]))")
     assert leases.output == "yes\n" and leases.seen == () and leases.calls[0][1] == ()
 
