@@ -27,11 +27,13 @@ class Candidate(NamedTuple):
     document: int
     view: int
     at: int
-    """Its beginning in the view, one of the text's."""
+    length: int
+    """Its beginning in the view, one of the text's, and its bytes there."""
     place: int
     size: int
-    """Its beginning in the pack, and its bytes there."""
-    hinted: bool
+    """Its beginning in the pack, and its bytes there. They are other bytes where fields stand in another form."""
+    hinted: int
+    """0: the kernel does not say that it was cut. 2: what was cut is in the text from its beginning to its end."""
 
 
 @dataclass
@@ -45,8 +47,8 @@ class Passage:
     documents: set[int] = field(init=False)
 
     def __post_init__(self) -> None:
-        if any(one.hinted for one in self.candidates):
-            self.candidates = [one for one in self.candidates if one.hinted]
+        if best := max(one.hinted for one in self.candidates):
+            self.candidates = [one for one in self.candidates if one.hinted == best]
         self.documents = {one.document for one in self.candidates}
 
     def choose(self, document: int) -> None:
@@ -66,7 +68,7 @@ def passages(candidates: list[Candidate], least: Callable[[Candidate], int]) -> 
     found: list[Passage] = []
     taken: list[tuple[int, int]] = []
     left_to_do = 1024 + _COMPARISONS * len(candidates)
-    heap = [(one.start - one.end, not one.hinted, one.start, one.end, number) for number, one in enumerate(candidates)]
+    heap = [(one.start - one.end, -one.hinted, one.start, one.end, number) for number, one in enumerate(candidates)]
     heapify(heap)
     while heap:
         _, _, start, end, number = heappop(heap)
@@ -75,7 +77,7 @@ def passages(candidates: list[Candidate], least: Callable[[Candidate], int]) -> 
         if left[1] - left[0] < least(one):
             continue
         if left != (start, end):
-            heappush(heap, (left[0] - left[1], not one.hinted, *left, number))
+            heappush(heap, (left[0] - left[1], -one.hinted, *left, number))
             continue
         insort(taken, (start, end))
         slack = min(SLACK, (end - start) // 4)
@@ -112,7 +114,7 @@ def choose(
     rest: list[Passage] = []
     before = 0
     for one in found:
-        hinted = one.candidates[0].hinted
+        hinted = one.candidates[0].hinted > 0
         known = hinted or not may_have_more(one)
         if known and len(one.documents) == 1:
             one.choose(next(iter(one.documents)))

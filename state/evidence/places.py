@@ -8,12 +8,13 @@ Synchronous, at the speed of a disk: to be called in a thread. Time is in propor
 """
 
 import os
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..blobs.range_index import LEAST_RANGE, RangeIndex
 from .choosing import Candidate, Passage, choose, passages
+from .fields import FieldSearch, fields_of
 from .matches import Matches, matches, merged, overlap
 from .offsets import byte_at
 from .views import View, readings
@@ -23,6 +24,11 @@ _LEAST_HINT = 24
 _MOST_HINTS = 1000
 _MOST_OCCURRENCES = 8
 """Occurrences of a short cut in one text that are looked at."""
+_STRIPPED = 4
+"""Bytes of white space that code may have taken away at an end of a cut."""
+_LOOKED_AT, _BEGINNING = 16, 4 << 10
+"""Documents, and bytes of each, that are looked at for carriage returns."""
+_TABLES = (".csv", ".tsv")
 _ENOUGH = 0.97
 """The share of a text in passages from which no other view of it is asked for."""
 
@@ -81,7 +87,7 @@ class _Placing:
 
     def run(self) -> Placed:
         """Look into the views of the text, until nearly all of it is in passages, and choose."""
-        for view in readings(self._body):
+        for view in readings(self._body, carriage_returns=self._has_carriage_returns()):
             self._look_into(view)
             if self._share() >= _ENOUGH:
                 break
@@ -90,6 +96,11 @@ class _Placing:
         chosen = [(one, one.chosen) for one in found if one.chosen]
         size = sum(min(one.end, of.end) - max(one.start, of.start) for one, of in chosen)
         return Placed(merged(self._range(one, of) for one, of in chosen), size, len(self._body))
+
+    def _has_carriage_returns(self) -> bool:
+        """Return whether the documents that code has read, or the input's first bytes, have such line ends."""
+        starts = [self._documents[number][1] for number in list(self._cut)[:_LOOKED_AT]]
+        return any(b"\r\n" in os.pread(self._descriptor, _BEGINNING, at) for at in [*starts, 0])
 
     def _share(self) -> float:
         found = merged((one.start, one.end) for one in self._candidates)
@@ -109,22 +120,26 @@ class _Placing:
         there = _by_document(
             (one.document, one.place, one.place + one.size) for one in self._candidates if one.view == number
         )
-        for document, start, end in self._cuts:
+        fields = FieldSearch(view.text)
+        # The shortest first: a whole document may have been read for one line of it.
+        for document, start, end in sorted(self._cuts, key=lambda one: one[2] - one[1]):
             size = end - start
             if _LEAST_HINT <= size <= left and overlap(there.get(document, []), start, end) < size:
                 left -= size
-                self._find(number, document, start, os.pread(self._descriptor, size, start))
+                self._find(number, document, start, os.pread(self._descriptor, size, start), fields)
 
-    def _add(self, view: int, at: int, document: int, start: int, end: int) -> None:
-        size = end - start
-        first, last = self._views[view].to_body(at, at + size)
+    def _add(self, view: int, at: int, document: int, start: int, end: int, length: int = 0) -> None:
+        length = length or end - start
+        first, last = self._views[view].to_body(at, at + length)
         hinted = self._is_hinted(document, start, end)
-        self._candidates.append(Candidate(first, last, document, view, at, start, size, hinted))
+        self._candidates.append(Candidate(first, last, document, view, at, length, start, end - start, hinted))
 
-    def _find(self, view: int, document: int, place: int, cut: bytes) -> None:
-        """Look for a cut that the kernel made, or else for its lines."""
+    def _find(self, view: int, document: int, place: int, cut: bytes, fields: FieldSearch) -> None:
+        """Look for a cut that the kernel made, or else for its lines, or else for its fields."""
         text = self._views[view].text
-        whole = (place, place + len(cut)) == self._documents[document][1:]
+        name, *whole_document = self._documents[document]
+        whole = [place, place + len(cut)] == whole_document
+        before = len(self._candidates)
         # Code often looks at a whole document and uses little of it: its lines say nothing.
         pieces = [(0, cut)] if cut in text or whole else _lines(cut)
         for first, piece in pieces:
@@ -134,6 +149,9 @@ class _Placing:
                     break
                 self._add(view, found, document, place + first, place + first + len(piece))
                 found = text.find(piece, found + len(piece))
+        if len(self._candidates) == before and not whole:
+            for one in fields.find(fields_of(cut, table=name.lower().endswith(_TABLES))):
+                self._add(view, one.start, document, place + one.first, place + one.last, one.end - one.start)
 
     def _in_bytes(self, hints: Sequence[Cut]) -> list[tuple[int, int, int]]:
         """Return the cuts as documents' numbers and bytes of the pack, without those of unknown documents."""
@@ -153,9 +171,14 @@ class _Placing:
                 )
         return sorted(cuts)
 
-    def _is_hinted(self, document: int, start: int, end: int) -> bool:
-        """Return whether the kernel cut at least half of a range."""
-        return 2 * overlap(self._cut.get(document, []), start, end) >= end - start
+    def _is_hinted(self, document: int, start: int, end: int) -> int:
+        """Return whether the kernel cut at least half of a range: 2 if it cut no more there, else 1, else 0."""
+        if 2 * overlap(self._cut.get(document, []), start, end) < end - start:
+            return 0
+        first = bisect_left(self._cuts, (document, start - _STRIPPED, 0))
+        behind = bisect_left(self._cuts, (document, end, 0))
+        inside = [(at, last) for _, at, last in self._cuts[first:behind] if last <= end + _STRIPPED]
+        return 2 if 2 * overlap(merged(inside), start, end) >= end - start else 1
 
     def _in_documents(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
         """Yield a range of the pack as parts of its documents. What is in no document is left out."""
@@ -168,20 +191,22 @@ class _Placing:
 
     def _may_have_more(self, one: Passage) -> bool:
         """Return whether the input may have a passage at places that are not known."""
-        first = max(one.candidates, key=lambda candidate: candidate.size)
+        first = max(one.candidates, key=lambda candidate: candidate.length)
         start, end = self._in_view(one, first)
         return self._found[first.view].may_have_more(start, end)
 
     def _in_view(self, one: Passage, of: Candidate) -> tuple[int, int]:
         view = self._views[of.view]
-        start = of.at if one.start <= of.start else min(view.from_body(one.start), of.at + of.size)
-        end = of.at + of.size if one.end >= of.end else min(view.from_body(one.end), of.at + of.size)
+        start = of.at if one.start <= of.start else min(view.from_body(one.start), of.at + of.length)
+        end = of.at + of.length if one.end >= of.end else min(view.from_body(one.end), of.at + of.length)
         return start, end
 
     def _range(self, one: Passage, of: Candidate) -> tuple[int, int]:
         """Return the bytes of the pack that a passage is made from."""
-        start, end = self._in_view(one, of)
-        return of.place + start - of.at, of.place + end - of.at
+        start, end = (at - of.at for at in self._in_view(one, of))
+        if of.length != of.size:
+            start, end = start * of.size // of.length, -(-end * of.size // of.length)
+        return of.place + start, of.place + end
 
 
 def _by_document(ranges: Iterable[tuple[int, int, int]]) -> dict[int, list[tuple[int, int]]]:

@@ -23,6 +23,7 @@ _NUMBER = re.compile(rb"^[ \t]*(?:\[\d{1,9}\]|[Ll]?\d{1,9}(?:[:.)\t]|[ \t]*\|))"
 _QUOTED = re.compile(rb"^[ \t]*>[ \t]?", re.MULTILINE)
 _INDENTED = re.compile(rb"(?:^(?:[ \t]{2,}|\t)\S.*(?:\n|\Z)(?:^[ \t]*\n)*)+", re.MULTILINE)
 _INDENTATION = re.compile(rb"^([ \t]+)\S", re.MULTILINE)
+_LINE_END = re.compile(rb"(?<!\r)\n")
 _FEWEST = 2
 """Numbered or quoted lines from which a text is looked at without the marks."""
 
@@ -64,8 +65,20 @@ class View:
         return start + (offset - self.at[number]) * (end - start) // size if size else start
 
 
-def readings(body: bytes) -> Iterator[View]:
-    """Yield the readings of a text, those that are found most often first. Each is made when it is asked for."""
+def readings(body: bytes, *, carriage_returns: bool = False) -> Iterator[View]:
+    """Yield the readings of a text, those that are found most often first. Each is made when it is asked for.
+
+    `carriage_returns`: the input has lines that end with them, which code may have taken away.
+    """
+    made: list[View] = []
+    for view in _readings(body):
+        made.append(view)
+        yield view
+    if carriage_returns:
+        yield from filter(None, (_replaced(view, _line_ends(view.text)) for view in made))
+
+
+def _readings(body: bytes) -> Iterator[View]:
     plain = View(body, [0, len(body)], [(0, len(body))])
     unescaped = _replaced(plain, _escapes(body)) if b"\\" in body else None
     if unescaped:
@@ -122,6 +135,10 @@ def _escapes(text: bytes) -> Iterator[Piece]:
             said = chr(int(escape[2:], 16)) if kind == b"x" else json.loads(b'"' + escape + b'"')
             decoded = said.encode("utf-8", "replace")
         yield found.start(), found.end(), decoded
+
+
+def _line_ends(text: bytes) -> Iterator[Piece]:
+    return ((found.start(), found.end(), b"\r\n") for found in _LINE_END.finditer(text))
 
 
 def _numbers(text: bytes) -> Iterator[Piece]:
