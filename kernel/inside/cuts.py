@@ -55,6 +55,7 @@ class Cut(NamedTuple):
 
 _cuts: "deque[tuple[Any, ...]]" = deque(maxlen=_KEPT)
 """The fields of the latest cuts: making a Cut of each would take twice the time."""
+_add = _cuts.append
 _numbers = count(1)
 
 
@@ -64,11 +65,12 @@ def note(document: Any, start: int, end: int, text: str, form: str = "") -> None
         path, part, name, before, chars = document.cut_from()
     except LookupError:
         return  # a text of no input
-    middle = len(text) // 2
-    shown = text[middle - 48 : middle + 48] if middle > 48 else text[:_MIDDLE]
+    if len(text) > _MIDDLE:
+        middle = len(text) // 2
+        text = text[middle - _MIDDLE // 2 : middle + _MIDDLE // 2]
     if end - start == chars:
         form = WHOLE
-    _cuts.append((next(_numbers), get_ident(), path, part, name, start + before, end + before, shown, form))
+    _add((next(_numbers), get_ident(), path, part, name, start + before, end + before, text, form))
 
 
 def note_lines(document: Any, first: int, last: int, text: str) -> None:
@@ -100,12 +102,13 @@ def _noter(document: Any, form: str, size: int) -> Callable[[int, int, str], Non
         path, part, name, before, _ = document.cut_from()
     except LookupError:
         return lambda start, end, text: None
-    add, half = _cuts.append, size // 2
+    half = size // 2
 
     def added(start: int, end: int, text: str) -> None:
-        middle = len(text) // 2
-        shown = text[middle - half : middle + half] if middle > half else text[:size]
-        add((next(_numbers), get_ident(), path, part, name, start + before, end + before, shown, form))
+        if len(text) > size:
+            middle = len(text) // 2
+            text = text[middle - half : middle + half]
+        _add((next(_numbers), get_ident(), path, part, name, start + before, end + before, text, form))
 
     return added
 
