@@ -18,6 +18,35 @@ _LEFT_OUT = re.compile("[\u00ad\u0591-\u05bd\u05bf-\u05c7\u0640\u064b-\u065f\u06
 """Characters that a word may be written without: soft hyphens, Hebrew points, Arabic vowels, invisible marks."""
 
 
+_WORDS = ("L", "N", "Co", "Mn", "Mc")
+_PLAIN_ASCII = bytes(ord(chr(code).lower()) if code < 128 and chr(code).isalnum() else 32 for code in range(256))
+_ACCENTS = frozenset(
+    map(ord, "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u0309\u030a\u030b\u030c\u030f\u0311\u031b")
+) | {*range(0x323, 0x329), 0x32D, 0x32E, 0x330, 0x331}
+"""The marks that `unicode61` takes off."""
+
+
+class _Plain(dict[int, str]):
+    """What each character is in the words of a text; filled as characters are asked for."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = found = _plain_character(chr(code))
+        return found
+
+
+_PLAIN = _Plain()
+
+
+def _plain_character(character: str) -> str:
+    if not unicodedata.category(character).startswith(_WORDS):
+        return " "
+    if ord(character) in _ACCENTS:
+        return ""
+    base = unicodedata.normalize("NFD", character)[0]
+    small = (base if base.isascii() else character).lower()
+    return "\u03c3" if small == "\u03c2" else small if len(small) == 1 else character
+
+
 def prepared(text: str) -> str:
     """Return a text as it is given to an index, in which words are separated."""
     if text.isascii():
@@ -41,6 +70,16 @@ def wanted(words: str) -> "list[tuple[str, bool]]":
             if not alone or at == 0 or pair in single:
                 parts.setdefault(pair, alone)
     return list(parts.items())
+
+
+def plain_words(text: str) -> str:
+    """Return the words of a prepared text with blanks between them, in small letters, and Latin ones without accents.
+
+    They are the words that SQLite's tokenizer `unicode61` makes of the text.
+    """
+    if text.isascii():
+        return text.encode().translate(_PLAIN_ASCII).decode()
+    return text.translate(_PLAIN)
 
 
 def folded(text: str) -> str:

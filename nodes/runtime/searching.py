@@ -17,8 +17,12 @@ from typing import Any
 from ...kernel.session import ContextFiles, SearchHit, SearchInput, SearchQuery
 from ...state.input.context import ContextRef
 from ...state.search.build import Source, command
-from ...state.search.files import IndexFiles, name_of
-from ...state.search.index import DamagedIndex, Index, SearchUnavailable, ensure_available
+from ...state.search.errors import DamagedIndex, SearchUnavailable
+from ...state.search.files import IndexFiles, name_of, remove
+from ...state.search.fts5 import ensure_available
+from ...state.search.index import Index
+from ...state.search.tantivy_words import is_available
+from ...state.search.words import Engine
 from ...state.wording import megabytes
 
 _SMALL = 1 << 20
@@ -40,6 +44,7 @@ class Searches:
         self._files = IndexFiles(folder)
         self._open: OrderedDict[str, Index] = OrderedDict()
         self._locks: dict[str, asyncio.Lock] = {}
+        self._chosen: Engine | None = None
 
     def of(self, context: ContextRef, files: ContextFiles, emit: Emit) -> SearchInput:
         """Return a function that searches an input. `emit` puts an event on the stream of the run that searches."""
@@ -85,9 +90,9 @@ class Searches:
         """Return the open index, built if there is none. Raises SearchUnavailable, DamagedIndex."""
         index = self._open.get(name)
         if index is None:
-            await asyncio.to_thread(ensure_available)
             try:
                 if size <= _SMALL:
+                    await asyncio.to_thread(ensure_available)
                     index = await asyncio.to_thread(Index.in_memory, source, name)
                 else:
                     index = await self._from_file(name, source, size, emit)
@@ -103,26 +108,36 @@ class Searches:
     async def _from_file(self, name: str, source: Source, size: int, emit: Emit) -> Index:
         """Open the index in the home, built if there is none. Raises SearchUnavailable, DamagedIndex, OSError."""
         await asyncio.to_thread(self._files.make)
-        path = self._files.path(name)
+        engine = await self._engine()
+        path = self._files.path(name, engine)
         try:
-            index = await asyncio.to_thread(Index.open, path, name)
+            index = await asyncio.to_thread(Index.open, path, name, engine)
         except FileNotFoundError:
             if size >= _LONG:
                 emit(
                     {"event": "notice", "text": f"Building the search index, once for this input ({megabytes(size)})."}
                 )
-            await self._build(path, source, name)
-            index = await asyncio.to_thread(Index.open, path, name)
+            await self._build(path, source, name, engine)
+            index = await asyncio.to_thread(Index.open, path, name, engine)
         with contextlib.suppress(OSError):
             os.utime(path)
         return index
 
-    async def _build(self, path: Path, source: Source, name: str) -> None:
+    async def _engine(self) -> Engine:
+        """Return the engine of large inputs. Raises SearchUnavailable."""
+        if self._chosen is None:
+            engine: Engine = "tantivy" if await asyncio.to_thread(is_available) else "fts5"
+            if engine == "fts5":
+                await asyncio.to_thread(ensure_available)
+            self._chosen = engine
+        return self._chosen
+
+    async def _build(self, path: Path, source: Source, name: str, engine: Engine) -> None:
         """Have a process build an index, which ends with this one. Raises SearchUnavailable, OSError."""
-        partial = await asyncio.to_thread(self._files.partial)
+        partial = await asyncio.to_thread(self._files.partial, engine)
         try:
             process = await asyncio.create_subprocess_exec(
-                *command(path, partial, source, name),
+                *command(path, partial, source, name, engine),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
@@ -140,7 +155,7 @@ class Searches:
                     process.kill()
                     await process.wait()
         finally:
-            partial.unlink(missing_ok=True)
+            await asyncio.to_thread(remove, partial)
         if status:
             raise SearchUnavailable(f"The search index could not be built: {last or f'status {status}'}.")
 
@@ -149,6 +164,7 @@ class Searches:
         if index := self._open.pop(name, None):
             await asyncio.to_thread(index.close)
         try:
-            self._files.path(name).unlink(missing_ok=True)
+            if self._chosen:
+                await asyncio.to_thread(remove, self._files.path(name, self._chosen))
         except OSError as error:
             raise SearchUnavailable(f"A damaged search index cannot be deleted: {error}.") from error

@@ -32,7 +32,7 @@ from ..db.store_errors import as_store_error
 from ..input.extracts import FOLDER, KEPT_SECONDS, Extracts
 from ..leases import living_since
 from ..search.files import FOLDER as SEARCH
-from ..search.files import IndexFiles
+from ..search.files import IndexFiles, remove
 from .marking import Marks, UnreadablePages
 from .report import Tally
 
@@ -243,11 +243,11 @@ class _Collection:
             self._free_rows(kind, table)
 
     def free_cached(self, kind: str, old: Iterable[tuple[Path, int]], *, keep: bool) -> None:
-        """Delete these files of a cache, and count them; with `keep`, count only."""
+        """Delete these files and folders of a cache, and count them; with `keep`, count only."""
         for path, size in old:
             self._step()
             if not keep:
-                path.unlink(missing_ok=True)
+                remove(path)
             self.result.freed[kind].add(size)
 
     def _free_rows(self, kind: str, table: str) -> None:

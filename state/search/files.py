@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -10,14 +11,15 @@ from pathlib import Path
 from ..call_keys import digest
 from ..fsync import make_folder
 from .build import FORM
-from .index import SearchUnavailable
+from .errors import SearchUnavailable
+from .words import Engine
 
 FOLDER = "search"
 """Its name in a home."""
 KEPT_SECONDS = 30 * 24 * 3600
 _BUILDING_SECONDS = 3600.0
 """Seconds without a change after which no process builds a file any more."""
-_PARTIAL, _SUFFIX = ".partial-", ".fts5"
+_PARTIAL = ".partial-"
 
 
 def name_of(pack: str, index: str, start: int, end: int) -> str:
@@ -49,12 +51,14 @@ class IndexFiles:
                 hint="Delete it: the next search makes it again.",
             )
 
-    def path(self, name: str) -> Path:
-        """Return the path of the index with this name, built or not."""
-        return self.folder / f"{name}{_SUFFIX}"
+    def path(self, name: str, engine: Engine = "fts5") -> Path:
+        """Return the path of the index with this name, built or not: a file, or a folder with tantivy."""
+        return self.folder / f"{name}.{engine}"
 
-    def partial(self) -> Path:
-        """Make an empty file in which an index is built. Raises OSError."""
+    def partial(self, engine: Engine = "fts5") -> Path:
+        """Make an empty file or folder in which an index is built. Raises OSError."""
+        if engine == "tantivy":
+            return Path(tempfile.mkdtemp(dir=self.folder, prefix=_PARTIAL))
         descriptor, path = tempfile.mkstemp(dir=self.folder, prefix=_PARTIAL)
         os.close(descriptor)
         return Path(path)
@@ -66,5 +70,17 @@ class IndexFiles:
                 with contextlib.suppress(OSError):
                     facts = path.lstat()
                     least = _BUILDING_SECONDS if path.name.startswith(_PARTIAL) else seconds
-                    if not stat.S_ISDIR(facts.st_mode) and now - facts.st_mtime >= least:
-                        yield path, facts.st_size
+                    if now - facts.st_mtime >= least:
+                        yield path, facts.st_size + (_size(path) if stat.S_ISDIR(facts.st_mode) else 0)
+
+
+def remove(path: Path) -> None:
+    """Delete an index, if it is there. Raises OSError."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _size(folder: Path) -> int:
+    return sum(one.lstat().st_size for one in folder.iterdir())

@@ -455,3 +455,19 @@ async def test_search_indexes_are_freed_after_thirty_days_without_use_and_leftov
     home.clock.now += 1
     assert freed(home.collect(dry_run=True)) == {"search": 1} and index.exists()
     assert freed(home.collect()) == {"search": 1} and not index.exists()
+
+
+async def test_folders_of_search_indexes_are_freed_like_files(home: Home) -> None:
+    indexes = IndexFiles(home.folder / SEARCH)
+    indexes.make()
+    index = indexes.path("ab" * 32, "tantivy")
+    index.mkdir()
+    for folder in (index, indexes.partial("tantivy")):
+        (folder / "words").write_bytes(b"words")
+        os.utime(folder, (NOW, NOW))
+    home.clock.now = NOW + 3600
+    assert freed(home.collect()) == {"search": 1} and list(indexes.folder.iterdir()) == [index]
+    home.clock.now = NOW + KEPT_SECONDS
+    collected = home.collect()
+    assert freed(collected) == {"search": 1} and collected.freed["search"].bytes > 5
+    assert list(indexes.folder.iterdir()) == []

@@ -8,12 +8,23 @@ from pathlib import Path
 import pytest
 
 from durable_rlm.matching.search_words import folded, prepared, wanted
+from durable_rlm.state.search import fts5
 from durable_rlm.state.search import index as indexes
 from durable_rlm.state.search.build import Source, build_file, command
+from durable_rlm.state.search.errors import DamagedIndex, SearchUnavailable
 from durable_rlm.state.search.files import IndexFiles
-from durable_rlm.state.search.index import DamagedIndex, Index, SearchUnavailable, ensure_available
+from durable_rlm.state.search.index import Index
 from durable_rlm.state.search.passages import LONGEST, passages
+from durable_rlm.state.search.words import Engine
 from tests.kernel.documents import draft_of, packed
+
+
+@pytest.fixture(params=["fts5", "tantivy"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    if request.param == "tantivy":
+        pytest.importorskip("tantivy")
+    return request.param
+
 
 TEXTS = {
     "en.txt": "The café pays.\nA payment is due within thirty days.\n",
@@ -29,6 +40,20 @@ def source_of(folder: Path, texts: dict[str, str]) -> Source:
     """Write texts as an input, and return it."""
     pack, index = packed(folder, [draft_of(text, name=name) for name, text in texts.items()])
     return Source(pack, index, 0, Path(pack).stat().st_size)
+
+
+def built(folder: Path, source: Source, engine: Engine = "fts5", name: str = "n") -> Path:
+    """Build an index in a file as the process for it does."""
+    files = IndexFiles(folder / "search")
+    files.make()
+    path = files.path(name, engine)
+    build_file(path, files.partial(engine), source, name, lambda done: None, engine)
+    return path
+
+
+def index_of(folder: Path, source: Source, engine: Engine) -> Index:
+    """Build an index and open it."""
+    return Index.open(built(folder, source, engine), "n", engine)
 
 
 def names_found(index: Index, words: str, names: list[str], **more: object) -> list[str]:
@@ -57,8 +82,8 @@ def names_found(index: Index, words: str, names: list[str], **more: object) -> l
         ("", []),
     ],
 )
-def test_words_are_found_in_every_script(tmp_path: Path, words: str, found: list[str]) -> None:
-    index = Index.in_memory(source_of(tmp_path, TEXTS), "n")
+def test_words_are_found_in_every_script(tmp_path: Path, engine: Engine, words: str, found: list[str]) -> None:
+    index = index_of(tmp_path, source_of(tmp_path, TEXTS), engine)
     assert names_found(index, words, list(TEXTS)) == found
 
 
@@ -81,25 +106,25 @@ def test_passages_are_the_document_without_gaps_and_know_their_places(tmp_path: 
         assert all(one.text.endswith((mark, " ")) for one in cut[:-1]) or mark not in text
 
 
-def test_a_hit_has_the_bytes_the_character_and_the_line_of_its_passage(tmp_path: Path) -> None:
+def test_a_hit_has_the_bytes_the_character_and_the_line_of_its_passage(tmp_path: Path, engine: Engine) -> None:
     text = "".join(f"zeile {n} grün\n" for n in range(500)) + "needle\n"
-    index = Index.in_memory(source_of(tmp_path, {"a": "é\n", "b": text}), "n")
+    index = index_of(tmp_path, source_of(tmp_path, {"a": "é\n", "b": text}), engine)
     [(document, start, end, first, line, score)] = index.search("needle", 5)
     data = Path(tmp_path / "pack").read_bytes()
     assert document == 1 and "needle" in data[start:end].decode() and score > 0
     assert text[first:].startswith(data[start:end].decode()) and text.count("\n", 0, first) + 1 == line
 
 
-def test_a_very_frequent_word_counts_only_without_a_rarer_one(tmp_path: Path) -> None:
+def test_a_very_frequent_word_counts_only_without_a_rarer_one(tmp_path: Path, engine: Engine) -> None:
     texts = {f"{n}.txt": "the contract" + (" ends" if n == 7 else "") for n in range(40)}
-    index = Index.in_memory(source_of(tmp_path, texts), "n")
+    index = index_of(tmp_path, source_of(tmp_path, texts), engine)
     assert names_found(index, "the contract ends", list(texts)) == ["7.txt"]
     assert len(index.search("the contract", 100)) == 40
 
 
-def test_a_search_is_restricted_to_parts_of_the_input(tmp_path: Path) -> None:
+def test_a_search_is_restricted_to_parts_of_the_input(tmp_path: Path, engine: Engine) -> None:
     texts = {f"{n}.txt": f"word number {n}" for n in range(40)}
-    index = Index.in_memory(source_of(tmp_path, texts), "n")
+    index = index_of(tmp_path, source_of(tmp_path, texts), engine)
     found = index.search("word", 100)
     parts = [(hit[1], hit[2]) for hit in found]
     assert sorted(index.search("word", 100, parts[3:5])) == sorted(found[3:5])
@@ -108,22 +133,14 @@ def test_a_search_is_restricted_to_parts_of_the_input(tmp_path: Path) -> None:
     assert index.search("word", 100, [(0, 5)]) == []
 
 
-def test_the_only_text_of_an_input_without_an_index_is_searched_in_its_range(tmp_path: Path) -> None:
+def test_the_only_text_of_an_input_without_an_index_is_searched_in_its_range(tmp_path: Path, engine: Engine) -> None:
     (tmp_path / "pack").write_text("outside\ninside\noutside\n")
-    index = Index.in_memory(Source(str(tmp_path / "pack"), "", 8, 15), "n")
+    index = index_of(tmp_path, Source(str(tmp_path / "pack"), "", 8, 15), engine)
     assert [hit[:5] for hit in index.search("inside", 5)] == [(0, 8, 15, 0, 1)]
     assert index.search("outside", 5) == []
 
 
 # -- files
-
-
-def built(folder: Path, source: Source, name: str = "n") -> Path:
-    """Build an index in a file as the process for it does."""
-    files = IndexFiles(folder / "search")
-    files.make()
-    build_file(files.path(name), files.partial(), source, name, lambda done: None)
-    return files.path(name)
 
 
 def test_an_index_in_a_file_finds_the_same_as_one_in_memory(tmp_path: Path) -> None:
@@ -201,9 +218,9 @@ def test_a_folder_that_is_a_link_or_open_to_others_is_refused(tmp_path: Path) ->
 
 
 def test_a_python_without_full_text_search_is_an_error_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(indexes, "TOKENIZE", "no_tokenizer_of_this_name")
+    monkeypatch.setattr(fts5, "TOKENIZE", "no_tokenizer_of_this_name")
     with pytest.raises(SearchUnavailable, match="has no full-text search"):
-        ensure_available()
+        fts5.ensure_available()
 
 
 def test_a_search_that_takes_too_long_ends_with_an_error_in_words(

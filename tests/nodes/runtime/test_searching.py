@@ -11,9 +11,10 @@ from durable_rlm.kernel.session import ContextFiles, SearchInput, SearchQuery
 from durable_rlm.nodes.runtime import searching
 from durable_rlm.nodes.runtime.searching import Searches
 from durable_rlm.state.input.context import ContextRef, no_context
-from durable_rlm.state.search.build import Source, build_file
+from durable_rlm.state.search.build import PLACES, Source, build_file
+from durable_rlm.state.search.errors import SearchUnavailable
 from durable_rlm.state.search.files import IndexFiles, name_of
-from durable_rlm.state.search.index import SearchUnavailable
+from durable_rlm.state.search.words import Engine
 from tests.kernel.documents import draft_of, packed
 
 PAYMENT = SearchQuery("payment", 5)
@@ -22,7 +23,8 @@ PAYMENT = SearchQuery("payment", 5)
 class Searched:
     """The searches of one home over one input, and the events that they sent."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, engine: Engine = "fts5") -> None:
+        self.engine: Engine = engine
         pack, index = packed(folder / "input", [draft_of("a payment\n", name="a"), draft_of("nothing\n", name="b")])
         self.size = Path(pack).stat().st_size
         self.ref: ContextRef = {**no_context(), "kind": "documents", "pack": "p", "index": "i", "bytes": self.size}
@@ -38,7 +40,12 @@ class Searched:
     @property
     def path(self) -> Path:
         """The file of the index."""
-        return IndexFiles(self.folder).path(self.name)
+        return IndexFiles(self.folder).path(self.name, self.engine)
+
+    @property
+    def database(self) -> Path:
+        """The database of the index."""
+        return self.path / PLACES if self.engine == "tantivy" else self.path
 
     @property
     def name(self) -> str:
@@ -50,12 +57,17 @@ class Searched:
         files = IndexFiles(self.folder)
         files.make()
         source = Source(str(self.paths.pack), str(self.paths.index), 0, self.size)
-        build_file(self.path, files.partial(), source, self.name, lambda done: None)
+        build_file(self.path, files.partial(self.engine), source, self.name, lambda done: None, self.engine)
 
 
-@pytest.fixture
-async def searched(tmp_path: Path) -> AsyncGenerator[Searched]:
-    found = Searched(tmp_path)
+@pytest.fixture(params=["fts5", "tantivy"])
+async def searched(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncGenerator[Searched]:
+    if request.param == "tantivy":
+        pytest.importorskip("tantivy")
+    monkeypatch.setattr(searching, "is_available", lambda: request.param == "tantivy")
+    found = Searched(tmp_path, request.param)
     yield found
     await found.all.close()
 
@@ -108,12 +120,12 @@ async def test_a_build_is_killed_with_its_search_and_leaves_nothing(
 async def test_a_damaged_index_is_built_again(searched: Searched, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(searching, "_SMALL", 0)
 
-    async def build(path: Path, source: Source, name: str) -> None:
+    async def build(path: Path, source: Source, name: str, engine: Engine) -> None:
         searched.build()
 
     monkeypatch.setattr(searched.all, "_build", build)
     searched.build()
-    searched.path.write_bytes(b"damage" * 10_000)
+    searched.database.write_bytes(b"damage" * 10_000)
     assert len(await searched.search()(PAYMENT)) == 1
 
 
@@ -122,8 +134,9 @@ async def test_an_index_that_is_damaged_each_time_is_an_error_in_words(
 ) -> None:
     monkeypatch.setattr(searching, "_SMALL", 0)
 
-    async def build(path: Path, source: Source, name: str) -> None:
-        path.write_bytes(b"damage" * 10_000)
+    async def build(path: Path, source: Source, name: str, engine: Engine) -> None:
+        searched.build()
+        searched.database.write_bytes(b"damage" * 10_000)
 
     monkeypatch.setattr(searched.all, "_build", build)
     with pytest.raises(SearchUnavailable, match="also after it was built again"):
@@ -135,7 +148,7 @@ async def test_hits_outside_of_the_input_are_not_handed_on(searched: Searched, m
     monkeypatch.setattr(searching, "_SMALL", 0)
     import sqlite3
 
-    with sqlite3.connect(searched.path) as database:
+    with sqlite3.connect(searched.database) as database:
         database.execute('UPDATE passages SET "end" = 1000 WHERE document = 0')
     database.close()
     assert await searched.search()(PAYMENT) == []
