@@ -27,7 +27,7 @@ _ACCENTS = frozenset(
 
 
 class _Plain(dict[int, str]):
-    """What each character is in the words of a text; filled as characters are asked for."""
+    """Characters as they are in words, filled as they are asked for."""
 
     def __missing__(self, code: int) -> str:
         self[code] = found = _plain_character(chr(code))

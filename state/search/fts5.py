@@ -56,6 +56,9 @@ class Fts5Words:
         """`database` is the caller's to close. Raises sqlite3.Error."""
         self._database = database
         database.execute("CREATE VIRTUAL TABLE temp.counts USING fts5vocab(main, words, row)")
+        self._allowed: Allowed = ()
+        self._firsts: list[int] = []
+        database.create_function("allowed", 1, self._is_allowed)
         self._words = sqlite3.connect(":memory:", check_same_thread=False)
         self._words.executescript(
             f'CREATE VIRTUAL TABLE words USING fts5(text, tokenize="{TOKENIZE}");'
@@ -81,21 +84,22 @@ class Fts5Words:
     def ranked(self, phrases: Sequence[Phrase], k: int, allowed: Allowed | None) -> Ranked:
         """Return the best passages."""
         query = " OR ".join(quoted for quoted, _ in phrases)
-        find = "SELECT rowid, -rank FROM words WHERE words MATCH ?"
+        # `ORDER BY rank` would read the places of the words twice, once to sort and once for the score.
+        find = "SELECT rowid, bm25(words) AS score FROM words WHERE words MATCH ?"
+        best = "ORDER BY score, rowid LIMIT ?"
         if allowed is None:
-            return self._database.execute(f"{find} ORDER BY rank LIMIT ?", (query, k)).fetchall()
-        if len(allowed) == 1:
-            within = f"{find} AND rowid BETWEEN ? AND ? ORDER BY rank LIMIT ?"
-            return self._database.execute(within, (query, *allowed[0], k)).fetchall()
-        best: Ranked = []
-        firsts = [first for first, _ in allowed]
-        for number, score in self._database.execute(f"{find} ORDER BY rank", (query,)):
-            at = bisect_right(firsts, number) - 1
-            if at >= 0 and number <= allowed[at][1]:
-                best.append((number, score))
-                if len(best) == k:
-                    break
-        return best
+            found = self._database.execute(f"{find} {best}", (query, k))
+        elif len(allowed) == 1:
+            found = self._database.execute(f"{find} AND rowid BETWEEN ? AND ? {best}", (query, *allowed[0], k))
+        else:
+            self._allowed = allowed
+            self._firsts = [first for first, _ in allowed]
+            found = self._database.execute(f"{find} AND allowed(rowid) {best}", (query, k))
+        return [(number, -score) for number, score in found]
+
+    def _is_allowed(self, number: int) -> bool:
+        at = bisect_right(self._firsts, number) - 1
+        return at >= 0 and number <= self._allowed[at][1]
 
     def close(self) -> None:
         """Free what is held."""

@@ -67,8 +67,9 @@ def test_both_engines_find_the_same_passages_in_parts_of_an_input(tmp_path: Path
             assert found[0] == found[1]
 
 
-def test_the_first_of_equal_passages_are_found_in_their_order(tmp_path: Path) -> None:
-    index = Index.open(built(tmp_path, source_of(tmp_path, ["same words"] * 50)), "n", "tantivy")
+@pytest.mark.parametrize("engine", ["fts5", "tantivy"])
+def test_the_first_of_equal_passages_are_found_in_their_order(tmp_path: Path, engine: Engine) -> None:
+    index = Index.open(built(tmp_path, source_of(tmp_path, ["same words"] * 50), engine), "n", engine)
     assert [hit[0] for hit in index.search("same", 7)] == list(range(7))
 
 
