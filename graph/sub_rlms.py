@@ -289,7 +289,7 @@ def _passing_on(thread_id: str, caller: ActiveRun, call: ChildCall) -> PassOn:
                 passed = {**about, "status": event["status"], "usage": caller.usage}
             case "child":
                 passed = {**event, "usage": caller.usage}
-            case "retry":
+            case "retry" | "indexing":
                 passed = event
             case _:
                 return

@@ -168,6 +168,20 @@ class RestoreEvent(TypedDict):
     """The turn after which the variables were as they will be."""
 
 
+class IndexingEvent(TypedDict):
+    """A search waits for the index of a large input, which is built. At most twice a second."""
+
+    event: Literal["indexing"]
+    bytes: int
+    """Bytes of the input that are done; less than `of_bytes` at the end when it has failed."""
+    of_bytes: int
+    """Bytes of the input."""
+    seconds: float
+    """Seconds since the beginning."""
+    done: bool
+    """True at the end."""
+
+
 class NoticeEvent(TypedDict):
     """A sentence for the user."""
 
@@ -212,6 +226,7 @@ Event = (
     | UsageEvent
     | RetryEvent
     | RestoreEvent
+    | IndexingEvent
     | NoticeEvent
     | ChildEvent
 )
@@ -230,6 +245,7 @@ EventName = Literal[
     "usage",
     "retry",
     "restore",
+    "indexing",
     "notice",
     "child",
     "one_call",

@@ -12,6 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from ...kernel.session import ContextFiles, SearchHit, SearchInput, SearchQuery
@@ -23,12 +24,12 @@ from ...state.search.fts5 import ensure_available
 from ...state.search.index import Index
 from ...state.search.tantivy_words import is_available
 from ...state.search.words import Engine
-from ...state.wording import megabytes
 
 _SMALL = 1 << 20
 """Bytes of an input up to which its index is built in memory."""
 _LONG = 16 << 20
-"""Bytes of an input from which building its index takes seconds, which is reported."""
+"""Bytes of an input from which building its index takes seconds, so that its progress is reported."""
+_BETWEEN_REPORTS = 0.5
 _MOST_OPEN = 8
 _MOST_TRIES = 2
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV", "SYSTEMROOT")
@@ -113,11 +114,13 @@ class Searches:
         try:
             index = await asyncio.to_thread(Index.open, path, name, engine)
         except FileNotFoundError:
-            if size >= _LONG:
-                emit(
-                    {"event": "notice", "text": f"Building the search index, once for this input ({megabytes(size)})."}
-                )
-            await self._build(path, source, name, engine)
+            report = _Report(emit if size >= _LONG else lambda event: None, source.end - source.start)
+            try:
+                await self._build(path, source, name, engine, report)
+            except BaseException:
+                report.end(failed=True)
+                raise
+            report.end()
             index = await asyncio.to_thread(Index.open, path, name, engine)
         with contextlib.suppress(OSError):
             os.utime(path)
@@ -132,7 +135,7 @@ class Searches:
             self._chosen = engine
         return self._chosen
 
-    async def _build(self, path: Path, source: Source, name: str, engine: Engine) -> None:
+    async def _build(self, path: Path, source: Source, name: str, engine: Engine, report: "_Report") -> None:
         """Have a process build an index, which ends with this one. Raises SearchUnavailable, OSError."""
         partial = await asyncio.to_thread(self._files.partial, engine)
         try:
@@ -149,6 +152,8 @@ class Searches:
                 assert process.stdout is not None
                 async for line in process.stdout:
                     last = line.decode(errors="replace").strip()
+                    if last.isdecimal():
+                        report.update(int(last))
                 status = await process.wait()
             finally:
                 if process.returncode is None:
@@ -168,3 +173,29 @@ class Searches:
                 await asyncio.to_thread(remove, self._files.path(name, self._chosen))
         except OSError as error:
             raise SearchUnavailable(f"A damaged search index cannot be deleted: {error}.") from error
+
+
+class _Report:
+    """The progress of a build, as events."""
+
+    def __init__(self, emit: Emit, size: int) -> None:
+        """Report the beginning. `size`: bytes of the input."""
+        self._emit, self._size = emit, size
+        self._began = self._last = monotonic()
+        self._done = 0
+        self._send(0)
+
+    def update(self, done: int) -> None:
+        """Report that so many bytes are done, unless another report was sent just before."""
+        self._done = min(done, self._size)
+        if monotonic() >= self._last + _BETWEEN_REPORTS:
+            self._send(self._done)
+
+    def end(self, *, failed: bool = False) -> None:
+        """Report the end."""
+        self._send(min(self._done, self._size - 1) if failed else self._size, done=True)
+
+    def _send(self, size: int, *, done: bool = False) -> None:
+        self._last = monotonic()
+        seconds = self._last - self._began
+        self._emit({"event": "indexing", "bytes": size, "of_bytes": self._size, "seconds": seconds, "done": done})

@@ -6,7 +6,7 @@ There is a line for each notable event, and one every few seconds of waiting.
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from ...state.wording import counted
+from ...state.wording import counted, megabytes
 from ..terminal.console import cursor_moves, say, stderr_console
 from .state import Progress
 from .text import reading_of, restoring_line, retry_line, spent, spoken, turn_title, waiting_line, writing_line
@@ -57,6 +57,9 @@ class PlainDisplay:
                 self._now_and_then(reading_of(progress))
             case "restore":
                 self._now_and_then(restoring_line(progress), first=progress.restored[0] <= 1)
+            case "indexing" if not event.get("done") and not event.get("bytes"):
+                size = megabytes(progress.indexed[1])
+                say(f"Turn {progress.turn}: building the search index, once for this input ({size})")
             case "retry":
                 self._now_and_then(retry_line(progress), first=progress.retries == 1)
             case _:

@@ -17,6 +17,7 @@ from .state import Progress
 from .text import (
     calls_line,
     children_line,
+    indexing_line,
     latest_line,
     reading_of,
     restoring_line,
@@ -109,6 +110,8 @@ class LiveDisplay:
                 return f"{turn_title(progress).capitalize()} · running its code"
             case "calling":
                 return f"{turn_title(progress).capitalize()} · its code waits for sub-calls"
+            case "indexing":
+                return f"{turn_title(progress).capitalize()} · {indexing_line(progress)}"
             case "restoring":
                 return restoring_line(progress)
             case "stopping":

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 _RUNNING, _ANSWERED, _FAILED, _WAITING = range(4)
-Phase = Literal["starting", "reading", "whole", "asking", "running", "calling", "restoring", "stopping"]
+Phase = Literal["starting", "reading", "whole", "asking", "running", "calling", "restoring", "indexing", "stopping"]
 
 
 @dataclass
@@ -129,6 +129,10 @@ class Progress:
     restored: tuple[int, int] = (0, 0)
     """The number of the cell that is run again to restore the REPL, and the number of such cells."""
     restored_turn: int = 0
+    indexed: tuple[int, int] = (0, 0)
+    """Bytes of the input that are in the search index being built, and all bytes."""
+    index_seconds: float = 0.0
+    before_index: Phase = "running"
     under_way: bool = False
     """True when the run itself has begun, so that something of it is saved."""
     began: float = 0.0
@@ -151,8 +155,8 @@ class Progress:
             # It is about the input; the run has not begun yet.
             return
         self.under_way = True
-        if name == "child":
-            self._child(event)
+        if name in ("child", "indexing"):
+            (self._child if name == "child" else self._indexing)(event)
             return
         # A resumed run may continue in the middle of a turn that an earlier execution announced.
         self.turn = max(self.turn, int(event.get("turn", 0)))
@@ -186,6 +190,13 @@ class Progress:
                 self._enter("restoring")
             case _:
                 pass
+
+    def _indexing(self, event: Mapping[str, Any]) -> None:
+        self.indexed = int(event.get("bytes", 0)), int(event.get("of_bytes", 0))
+        self.index_seconds = float(event.get("seconds", 0.0))
+        if self.phase != "indexing":
+            self.before_index = self.phase
+        self._enter(self.before_index if event.get("done") else "indexing")
 
     def _input(self, event: Mapping[str, Any]) -> None:
         self.documents, self.bytes = int(event.get("documents", 0)), int(event.get("bytes", 0))

@@ -101,6 +101,12 @@ def reading_of(progress: Progress) -> str:
     return reading_line(of.documents, of.bytes, of.files, of.of_files, of.seconds_left)
 
 
+def indexing_line(progress: Progress) -> str:
+    """Return how much of the search index is built: `building the search index of 180.0 MB, 40 %`."""
+    done, of = progress.indexed
+    return f"building the search index of {megabytes(of)}, {min(99, 100 * done // max(1, of))} %"
+
+
 def retry_line(progress: Progress) -> str:
     """Return why and when a request is sent again; empty once that time has passed."""
     retry = progress.retry
@@ -127,6 +133,11 @@ def spoken(event: Mapping[str, Any], progress: Progress) -> list[str]:
             return [f"Turn {event.get('turn')}: nothing to run ({safe_line(str(event.get('reason')), 120)})."]
         case "output":
             return [ended_line(progress)]
+        case "indexing" if event.get("done"):
+            built = (
+                "Built the search index" if progress.indexed[0] == progress.indexed[1] else "No search index: failed"
+            )
+            return [f"{built} in {duration(progress.index_seconds)}."]
         case "notice":
             return [safe_line(str(event.get("text", "")), 300)]
         case _:

@@ -35,6 +35,9 @@ STORY: list[dict[str, Any]] = [
     {"event": "output", "turn": 1, "status": "ok", "preview": "1\n", "elapsed": 0.25},
     {"event": "nudge", "turn": 2, "reason": "no code"},
     {"event": "restore", "cells": 1, "of": 4, "turn": 1},
+    {"event": "indexing", "bytes": 0, "of_bytes": 180_000_000, "seconds": 0.0, "done": False},
+    {"event": "indexing", "bytes": 72_000_000, "of_bytes": 180_000_000, "seconds": 3.0, "done": False},
+    {"event": "indexing", "bytes": 180_000_000, "of_bytes": 180_000_000, "seconds": 7.25, "done": True},
     {"event": "notice", "text": "look here"},
     {"event": "something new", "x": 1},
 ]
@@ -65,6 +68,8 @@ def test_events_become_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
         "Turn 1 ran in 0.2 s · 5 sub-calls · 1",
         "Turn 2: nothing to run (no code).",
         "Restoring the REPL: running cell 1 of 4 again",
+        "Turn 2: building the search index, once for this input (180.0 MB)",
+        "Built the search index in 7.2 s.",
         "look here",
     ]
 
@@ -114,6 +119,21 @@ def test_the_panel_shows_the_runs_current_activity() -> None:
     assert "5 model calls + 2 reused · 1,234 tokens · $0.0123" in shown["usage"]
     assert "Restoring the REPL: running cell 1 of 4 again" in shown["restore"]
     assert "Turn 1 ran in 0.2 s · 5 sub-calls · 1" in above.getvalue()
+
+
+def test_the_panel_shows_how_much_of_a_search_index_is_built_while_code_waits() -> None:
+    display, above = live(Progress(Clock()))
+    for event in STORY:
+        display.update(event)
+        if event["event"] == "code":
+            break
+    event = {"event": "indexing", "bytes": 72_000_000, "of_bytes": 180_000_000, "seconds": 3.0, "done": False}
+    display.update(event)
+    assert "Turn 1 of 30 · building the search index of 180.0 MB, 40 %" in panel(display)
+    display.update({**event, "bytes": 180_000_000})
+    assert "99 %" in panel(display), "it is not at its end"
+    display.update({**event, "done": True})
+    assert "running its code" in panel(display) and "No search index: failed in 3.0 s." in above.getvalue()
 
 
 def test_the_last_turn_is_marked_as_the_last() -> None:

@@ -1,14 +1,17 @@
 """Searches of inputs: an index is built once, by a process that ends with its search, and built again when damaged."""
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from durable_rlm.kernel.session import ContextFiles, SearchInput, SearchQuery
 from durable_rlm.nodes.runtime import searching
+from durable_rlm.nodes.runtime.events import IndexingEvent
 from durable_rlm.nodes.runtime.searching import Searches
 from durable_rlm.state.input.context import ContextRef, no_context
 from durable_rlm.state.search.build import PLACES, Source, build_file
@@ -86,12 +89,15 @@ async def test_the_index_of_a_larger_input_is_built_once_by_a_process_and_kept(
     both = await asyncio.gather(searched.search()(PAYMENT), searched.search()(PAYMENT))
     assert both[0] == both[1] and len(both[0]) == 1
     assert [one.name for one in searched.folder.iterdir()] == [searched.path.name]
-    assert [event["text"] for event in searched.events] == [
-        "Building the search index, once for this input (18 bytes)."
-    ]
+    [begun, *_, ended] = searched.events
+    assert begun == {"event": "indexing", "bytes": 0, "of_bytes": 18, "seconds": begun["seconds"], "done": False}
+    assert ended == {**begun, "bytes": 18, "seconds": ended["seconds"], "done": True}
+    assert ended["seconds"] > begun["seconds"]
+    TypeAdapter[Any](IndexingEvent).validate_python(ended, strict=True)
+    number = len(searched.events)
     other = Searches(searched.folder)
     assert await other.of(searched.ref, searched.paths, searched.events.append)(PAYMENT) == both[0]
-    assert len(searched.events) == 1
+    assert len(searched.events) == number
     await other.close()
 
 
@@ -117,10 +123,34 @@ async def test_a_build_is_killed_with_its_search_and_leaves_nothing(
     assert started[0].returncode == -9 and list(searched.folder.iterdir()) == []
 
 
+@pytest.mark.processes
+async def test_progress_is_reported_at_most_twice_a_second_and_a_failure_as_such(
+    searched: Searched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter(range(1000))
+    monkeypatch.setattr(searching, "_SMALL", 0)
+    monkeypatch.setattr(searching, "_LONG", 0)
+    monkeypatch.setattr(searching, "monotonic", lambda: next(now) / 10)
+    script = "import sys; print(*range(10), 'no space left', sep=chr(10)); sys.exit(1)"
+
+    def command(*_: object) -> list[str]:
+        return [sys.executable, "-c", script]
+
+    monkeypatch.setattr(searching, "command", command)
+    with pytest.raises(SearchUnavailable, match="could not be built: no space left"):
+        await searched.search()(PAYMENT)
+    assert [(event["bytes"], event["done"]) for event in searched.events] == [
+        (0, False),
+        (4, False),
+        (9, False),
+        (9, True),
+    ]
+
+
 async def test_a_damaged_index_is_built_again(searched: Searched, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(searching, "_SMALL", 0)
 
-    async def build(path: Path, source: Source, name: str, engine: Engine) -> None:
+    async def build(path: Path, source: Source, name: str, engine: Engine, report: object) -> None:
         searched.build()
 
     monkeypatch.setattr(searched.all, "_build", build)
@@ -134,7 +164,7 @@ async def test_an_index_that_is_damaged_each_time_is_an_error_in_words(
 ) -> None:
     monkeypatch.setattr(searching, "_SMALL", 0)
 
-    async def build(path: Path, source: Source, name: str, engine: Engine) -> None:
+    async def build(path: Path, source: Source, name: str, engine: Engine, report: object) -> None:
         searched.build()
         searched.database.write_bytes(b"damage" * 10_000)
 
