@@ -8,7 +8,7 @@ from ..state.blobs.texts import Texts
 from ..state.errors import RlmError
 from ..state.evidence.citations import Citation
 from ..state.records import AnswerFile
-from ..state.run_state import RestoreRecord, RunState, Usage, as_usage
+from ..state.run_state import RestoreRecord, RunState, Status, Usage, as_usage
 from ..state.usage import UsageTotals
 from ..state.wording import sentence
 from .exit_status import EXIT_CODES, RunStatus
@@ -74,7 +74,18 @@ def budget_error(note: str) -> dict[str, str]:
     return {"type": "BudgetSpent", "message": sentence(note or "the budget is spent"), "hint": ""}
 
 
-def files_of(state: RunState) -> list[dict[str, Any]]:
+def status_now(stored: Status, state: RunState, *, alive: bool, waits: bool) -> RunStatus:
+    """Return the status of a run: `alive` when a process executes it, `waits` when it has approval requests."""
+    if state.get("status") == "answered":
+        return "answered"
+    if alive:
+        return "busy"
+    if waits and stored != "failed":
+        return "paused"
+    return "stopped" if stored == "running" else stored
+
+
+def files_of(state: RunState) -> list[AnswerFile]:
     """Return the files beside the settled answer, in the form of `Run.files`."""
     answer = state.get("answer")
     return [] if answer is None else [{**file} for file in answer.get("files", [])]

@@ -43,7 +43,7 @@ from .maintenance import collect_garbage, delete_runs, verify_run
 from .model_changes import change_at, check_change, given_models
 from .queries import RunQueries
 from .resume_points import ResumePoint, limits_for, resume_point_of, with_change
-from .run import EndEvent, Run, answer_of, budget_error, error_facts, files_of
+from .run import EndEvent, Run, answer_of, budget_error, error_facts, files_of, status_now
 from .shown_requests import ShownRequests
 from .sub_rlms import ChildRuns
 from .suggested_limits import suggested_limits
@@ -383,15 +383,8 @@ class Runner:
     async def _outcome(self, row: Thread, restore: RestoreRecord | None = None) -> Run:
         snapshot = await self._requests.snapshot(await self._graph.aget_state(config_of(row.thread_id)))
         state = cast(RunState, snapshot.values)
-        status = row.status
-        if state.get("status") == "answered":
-            status = "answered"
-        elif status == "running" and await self._stores.leases.holder_alive([row.thread_id]):
-            status = "busy"
-        elif snapshot.interrupts and status != "failed":
-            status = "paused"
-        elif status == "running":
-            status = "stopped"
+        alive = row.status == "running" and bool(await self._stores.leases.holder_alive([row.thread_id]))
+        status = status_now(row.status, state, alive=alive, waits=bool(snapshot.interrupts))
         return Run(
             thread_id=row.thread_id,
             status=status,

@@ -314,3 +314,14 @@ class BaseSession:
                 raise self._lost
             raise RuntimeError("no cell is under way")
         return self._cell
+
+
+def cause_of_death(code: Any, stopped: str) -> str:
+    """Return why a kernel died, by its exit code and why its cell was stopped, as the rest of a sentence."""
+    if stopped:
+        return f"its cell {stopped} and ignored the interrupt"
+    if code == -9:
+        return "it was killed (out of memory, perhaps)"
+    if isinstance(code, int) and code < 0:
+        return f"signal {-code}"
+    return f"it exited with status {code}"

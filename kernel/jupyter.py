@@ -17,7 +17,7 @@ from ..state.blobs.snapshots import Group
 from ..state.errors import KernelLost, KernelStartFailed, NoSandbox, RlmError, UsageError
 from ..state.fsync import make_folder
 from .answer_parts import Spool
-from .cell import BaseSession
+from .cell import BaseSession, cause_of_death
 from .host.frames import BYTES, read_frame, write_frame
 from .host.message_filter import WINDOW
 from .messages import MOST_WEIGHT, parse_calls, parse_chunks, parse_compared, parse_ended, parse_restored
@@ -320,7 +320,7 @@ class JupyterSession(BaseSession):
         else:
             if message["event"] == "died":
                 stopped = self._cell.stopped if self._cell else ""
-                self.lose(message.get("why") or _cause(message.get("exit"), stopped))
+                self.lose(message.get("why") or cause_of_death(message.get("exit"), stopped))
 
     def _take(self, event: str, sizes: Any, said: bytes) -> None:
         """Take an event's content. Raises BadMessage."""
@@ -391,16 +391,6 @@ class JupyterSession(BaseSession):
     def _send(self, operation: str) -> None:
         if self._lost is None:
             self._kernels.send(operation, self._name)
-
-
-def _cause(code: Any, stopped: str) -> str:
-    if stopped:
-        return f"its cell {stopped} and ignored the interrupt"
-    if code == -9:
-        return "it was killed (out of memory, perhaps)"
-    if isinstance(code, int) and code < 0:
-        return f"signal {-code}"
-    return f"it exited with status {code}"
 
 
 def _host_environment() -> dict[str, str]:

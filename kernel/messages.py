@@ -36,19 +36,8 @@ from .inside.protocol import (
     PART_WEIGHT,
 )
 from .posted_citations import parse_citations
-from .session import (
-    NO_ORIGIN,
-    CallKind,
-    CellError,
-    CellResult,
-    Final,
-    Origin,
-    PostedCall,
-    Restored,
-    SearchQuery,
-    Snapshot,
-    Variable,
-)
+from .search import SearchQuery
+from .session import NO_ORIGIN, CallKind, CellError, CellResult, Final, Origin, PostedCall, Restored, Snapshot, Variable
 from .untrusted_json import BadMessage, depth, read
 
 MAX_OUTPUT = 32 << 20

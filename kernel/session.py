@@ -12,12 +12,13 @@ Implementations: `jupyter.JupyterKernels` (a real kernel in a kernel-host proces
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, Protocol
 
 from ..state.blobs.snapshots import Group
 from ..state.input.child_context import PostedContext
 from .answer_parts import PostedFile, PostedTable
 from .inside.variables import describe_one
+from .search import SearchInput, SearchQuery
 
 CallKind = Literal["llm", "rlm", "search"]
 FailureKind = Literal["model", "budget", "cancelled", "usage", "rejected"]
@@ -43,40 +44,6 @@ class ContextFiles:
     """True when it is the part of its caller's input given to a sub-RLM, which then sees nothing else of the pack."""
     text: bool = False
     """True when the index has one document, which is the text."""
-
-
-@dataclass(frozen=True)
-class SearchQuery:
-    """A search of the kernel's own input. Parsed from a kernel, so nothing in it is trusted."""
-
-    words: str
-    k: int
-    """The most hits."""
-    ranges: tuple[tuple[int, int], ...] = ()
-    """Parts of the pack, in bytes, in which hits must begin; none: anywhere in the input."""
-
-
-class SearchHit(NamedTuple):
-    """A passage that a search has found, in a document of the input."""
-
-    document: int
-    """Its number in the input's index, from 0."""
-    start: int
-    end: int
-    """The bytes of the pack that are the passage."""
-    first: int
-    """The character of the document at which it begins, from 0."""
-    line: int
-    """The line of the document in which it begins, from 1."""
-    score: float
-
-
-class SearchInput(Protocol):
-    """A function that searches the input of a kernel on the graph's side."""
-
-    async def __call__(self, query: SearchQuery) -> Sequence[SearchHit]:
-        """Return the best hits, best first. Raises RlmError when that is impossible; stops when cancelled."""
-        ...
 
 
 @dataclass(frozen=True)

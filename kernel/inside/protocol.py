@@ -53,7 +53,7 @@ class Message:
     in it. `options` are `model`, `schema`, `cache`, `context` and `max_tokens`; `arguments` an object for a tool;
     `attachments` content hashes. `messages.py` has the limits. A call of the kind `search` has the words as `prompt`
     and `{k, ranges}` as `arguments`: the most hits, and the parts of the pack, `[[first byte, end], …]`, in which they
-    begin; without `ranges` anywhere. Its answer is a list of hits (`session.SearchHit`).
+    begin; without `ranges` anywhere. Its answer is a list of hits (`search.SearchHit`).
     """
     ANSWER: Final = "rlm_answer"
     """Host, control channel: settles calls. `{ack, outcomes: [[id, outcome], …]}`. It has no reply."""

@@ -32,7 +32,7 @@ class Hit:
     __slots__ = ("_at", "_bytes", "document", "end", "line", "score", "snippet", "start")
 
     def __init__(self, document: Any, found: Sequence[Any], words: Sequence[str]) -> None:
-        """`found` is a hit as the host sends it (`session.SearchHit`)."""
+        """`found` is a hit as the host sends it (`search.SearchHit`)."""
         _, first, last, start, line, score = found
         self.document = document
         self._bytes = first, last

@@ -15,7 +15,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from ...kernel.session import ContextFiles, SearchHit, SearchInput, SearchQuery
+from ...kernel.search import SearchHit, SearchInput, SearchQuery
+from ...kernel.session import ContextFiles
 from ...state.input.context import ContextRef
 from ...state.search.build import Source, command
 from ...state.search.errors import DamagedIndex, SearchUnavailable

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from durable_rlm.kernel import cell as cells
-from durable_rlm.kernel.session import Answered, Cell, ContextFiles, Kernels, KernelSpec, SearchHit, SearchQuery
+from durable_rlm.kernel.search import SearchHit, SearchQuery
+from durable_rlm.kernel.session import Answered, Cell, ContextFiles, Kernels, KernelSpec
 from durable_rlm.state.errors import RlmError
 from tests.contract.session_contract import Store, run
 from tests.kernel.documents import draft_of, packed

@@ -162,4 +162,5 @@ async def test_documents_that_no_model_was_shown_are_named_before_the_run_ends(r
     assert "2 of 6" in await notes(runner)
     assert 0 < (run.usage.get("coverage") or 0) < 1
     found = await runner.queries.coverage("t")
+    assert found is not None
     assert {one["name"] for one in found["read"] if not one["coverage"]} == set(names[4:])

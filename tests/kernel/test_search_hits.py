@@ -9,7 +9,8 @@ import pytest
 from durable_rlm.kernel.cell import RunningCell
 from durable_rlm.kernel.inside.search import Hit, Hits
 from durable_rlm.kernel.messages import BadMessage, parse_calls
-from durable_rlm.kernel.session import PostedCall, SearchQuery
+from durable_rlm.kernel.search import SearchQuery
+from durable_rlm.kernel.session import PostedCall
 from tests.kernel.documents import document, draft_of
 
 FILLER = "filler " * 40

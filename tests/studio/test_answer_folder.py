@@ -12,6 +12,7 @@ import pytest
 from durable_rlm.graph.run import Run
 from durable_rlm.state.answer_tables import Column
 from durable_rlm.state.errors import StoredDataDamaged, StoreError, UsageError
+from durable_rlm.state.records import AnswerFile
 from durable_rlm.studio.answer_files.tables import RowsTable
 from durable_rlm.studio.cli.answer_folder import AnswerFolder
 from tests.studio.conftest import Fake, FakeRunner, Rlm
@@ -110,7 +111,7 @@ def answered(fake: Fake, tmp_path: Path) -> FakeRunner:
     (tmp_path / ".rlm").mkdir()
     (tmp_path / ".rlm" / "checkpoints.sqlite").touch()
     file = File("a.csv", b"1,2\n")
-    said = {"name": file.name, "size": file.size, "hash": file.hash}
+    said: AnswerFile = {"name": file.name, "size": file.size, "hash": file.hash}
     runner = fake(Run("t", "answered", answer=[{"day": "2024-02-29", "n": 1}], files=[said]))
     runner.answer_files = [file]
     runner.answer_table = RowsTable([Column("day", "date"), Column("n", "integer")], [["2024-02-29", 1]])

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from durable_rlm.kernel.session import ContextFiles, SearchInput, SearchQuery
+from durable_rlm.kernel.search import SearchInput, SearchQuery
+from durable_rlm.kernel.session import ContextFiles
 from durable_rlm.nodes.runtime import searching
 from durable_rlm.nodes.runtime.events import IndexingEvent
 from durable_rlm.nodes.runtime.searching import Searches
