@@ -272,6 +272,7 @@ class RunQueries:
             "waiting": state.get("waiting", 0),
             "answer": await answer_or_damage(answer, self._stores.texts) if answer else None,
             "citations": await citations_or_none(answer, self._stores.texts),
+            "files": [{**file} for file in answer.get("files", [])] if answer else [],
             "note": state.get("note"),
             "children": None if step is not None else await children_or_unknown(self._stores, row.thread_id),
             # How much was read is known as of now only.

@@ -29,7 +29,7 @@ from ...state.wording import counted
 from ..evidence.citations import citations_of
 from ..models.provider_protocol import ModelRequest
 from ..models.structured_output import estimate_request
-from ..runtime.answers import load_answer
+from ..runtime.answers import answer_to_review
 from ..runtime.output_limits import SUB_OUTPUT_TOKENS, output_limit
 from ..runtime.parked_calls import ParkedCall, ParkedCalls, WaitingChild
 from .call_listing import hashed, stored_listing
@@ -298,10 +298,14 @@ async def _code_action(
 
 
 async def _final_action(state: RunState, final: AnswerRef, texts: Texts, thread_id: str) -> ActionRequest:
-    args: dict[str, Any] = {"answer": await load_answer(final, texts)}
+    args = await answer_to_review(final, texts)
     if citations := await citations_of(final, texts):
         args["citations"] = citations
-    return _action(FINAL, args, "The run wants to end with this answer.", state, thread_id)
+    files = f" and with {counted(len(args['files']), 'file')} beside it" if "files" in args else ""
+    cut = (
+        f" It has {args['rows']:,} rows, of which the first {args['shown_rows']:,} are here." if "rows" in args else ""
+    )
+    return _action(FINAL, args, f"The run wants to end with this answer{files}.{cut}", state, thread_id)
 
 
 def _action(name: str, args: dict[str, Any], description: str, state: RunState, thread_id: str) -> ActionRequest:

@@ -19,6 +19,10 @@ from .dependencies import Stores
 MOST_CHECKED = 64 << 20
 """Bytes of the rows of a table that is loaded as a whole for a check or for the code of another run."""
 
+MOST_SHOWN = 4 << 20
+"""Bytes of the rows of a table of which a reviewer is shown all."""
+_SHOWN_ROWS = 100
+
 
 @dataclass(frozen=True)
 class Table:
@@ -91,6 +95,26 @@ def _stored(file: PostedFile, blobs: Blobs) -> AnswerFile:
         for piece in file.pieces():
             writer.write(piece)
         return {"name": file.name, "size": file.size, "hash": writer.commit()}
+
+
+async def answer_to_review(answer: AnswerRef, texts: Texts) -> dict[str, Any]:
+    """Return what a reviewer is shown of an answer: `answer`, and `files` if there are any. Raises StoredDataDamaged.
+
+    Of a large table the first rows are shown, with `rows`, `shown_rows` and the `digest` of all: it is saved with each
+    request.
+    """
+    shown: dict[str, Any] = {}
+    if (table := answer.get("table")) is None or (head := await _head(answer, texts)).size <= MOST_SHOWN:
+        shown["answer"] = await load_answer(answer, texts)
+    else:
+        objects = await asyncio.to_thread(_objects, head, await texts.get(table["batches"][0]))
+        objects = objects[: max(1, min(len(objects), _SHOWN_ROWS))]
+        shown |= {"answer": objects, "rows": head.rows, "shown_rows": len(objects), "digest": head.digest}
+    return {**shown, "files": [{**file} for file in files]} if (files := answer.get("files")) else shown
+
+
+async def _head(answer: AnswerRef, texts: Texts) -> TableHead:
+    return TableHead.from_json(await texts.get(answer["text"]))
 
 
 async def load_answer(answer: AnswerRef, texts: Texts) -> Any:

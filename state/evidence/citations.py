@@ -121,6 +121,9 @@ def _is_citation(one: Any) -> bool:
 
 
 def answer_digest(answer: AnswerRef) -> str:
-    """Return what an approval of an answer is of: its text, and its citations if it has any."""
-    cited = answer.get("citations")
-    return digest("answer", answer["text"], cited) if cited else answer["text"]
+    """Return what an approval of an answer is of: its text, and its citations, rows and files if it has any."""
+    cited, table, files = answer.get("citations"), answer.get("table"), answer.get("files")
+    if not (cited or table or files):
+        return answer["text"]
+    beside = [*(table or {"batches": []})["batches"], *([one["name"], one["hash"]] for one in files or ())]
+    return digest("answer", answer["text"], cited or "", answer["typed"], beside)

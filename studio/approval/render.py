@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.text import Text
 
-from ...state.wording import counted
+from ...state.wording import counted, megabytes
 from ..progress.text import dollars, spent
 from ..terminal.escape import answer_text, safe, safe_line, short_id
 from .hidden_characters import marked, warning
@@ -76,6 +76,7 @@ def screen(
         case "final_answer" if "answer" in request.args:
             yield from _quoted(answer_text(request.args["answer"]), width)
             yield from _citations(request.args.get("citations"), width)
+            yield from _files(request.args.get("files"), width)
         case "budget":
             yield from _budget(request.args)
         case _:
@@ -198,6 +199,14 @@ def _citations(citations: Any, width: int | None) -> Iterator[Text]:
         said = f", {false:,} of them NOT FOUND in the input" if false else ", all found in the input"
         yield Text(f"── {counted(len(citations), 'citation')}{said}", style=_WARNING if false else "bold")
         yield from _quoted("\n".join(footnotes(citations)), width)
+
+
+def _files(files: Any, width: int | None) -> Iterator[Text]:
+    """Yield the names of the files beside the answer, none of which is opened."""
+    if files:
+        yield Text(f"── {counted(len(files), 'file')} beside it, not opened", style="bold")
+        lines = (f"{safe_line(one['name'])} · {megabytes(one['size'])} · sha256 {one['hash']}" for one in files)
+        yield from _quoted("\n".join(lines), width)
 
 
 def _budget(args: Any) -> Iterator[Text]:

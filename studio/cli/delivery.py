@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...state.errors import StoreError
 from ...state.wording import counted, megabytes
+from ..terminal.escape import safe
 from .answer_folder import AnswerFolder, listing
 from .files import AnswerFile
 from .shown_answer import shown_answer
@@ -47,6 +48,8 @@ class Delivery:
         try:
             if self.folder and run.files:
                 await self._write_files(self.folder, runner, run)
+            elif self.folder:
+                self.lines.append(f"The answer comes with no files, so {safe(str(self.folder.path))} is not made.")
         except StoreError as failed:
             self.problems.append(failed)
 
@@ -54,8 +57,7 @@ class Delivery:
         # A table is read again, a batch at a time and with the types of its columns.
         table = await runner.exports.table(run.thread_id) if isinstance(run.answer, list) else None
         if table is None:
-            answer = run.answer if file.path.suffix.lower() == ".json" else shown_answer(run)
-            return await asyncio.to_thread(file.write, answer)
+            return await asyncio.to_thread(file.write, run.answer if file.is_data(run.answer) else shown_answer(run))
         return await asyncio.to_thread(file.write_table, table)
 
     async def _write_files(self, folder: AnswerFolder, runner: "Runner", run: "Run") -> None:

@@ -39,6 +39,12 @@ class AnswerFile:
         """The file that was written: another one than `path` for an answer that is no table."""
         self._check()
 
+    def is_data(self, answer: Any) -> bool:
+        """Return whether an answer is written in a form for programs, in which no footnotes stand."""
+        from ..answer_files.writers import actual_suffix
+
+        return actual_suffix(self._suffix, answer) == ".json"
+
     def write(self, answer: Any) -> list[str]:
         """Replace the file by a JSON value, and return lines to show. Raises StoreError; the answer stays saved.
 

@@ -378,7 +378,7 @@ def report_outcome(cli_run: CliRun, came: RunAttempt) -> int:
         files = run.files if delivery.files is None else delivery.files
         put(safe_json(to_json(replace(run, error=error, files=files), lines)))
     elif answered:
-        put_shown(run, in_a_file=delivery.file is not None)
+        put_shown(run, delivery.file)
     if error and not answered:
         for line in failure(error):
             say(line, style="red", whole=True)

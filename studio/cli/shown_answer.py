@@ -8,6 +8,7 @@ from ..terminal.escape import answer_text, safe
 
 if TYPE_CHECKING:
     from ...graph.run import Run
+    from .files import AnswerFile
 
 
 def shown_answer(run: "Run") -> Any:
@@ -19,13 +20,13 @@ def shown_answer(run: "Run") -> Any:
     return with_footnotes(run.answer, run.citations)
 
 
-def put_shown(run: "Run", *, in_a_file: bool) -> None:
-    """Print an answer unless it is in a file, and the citations of one that is no text on stderr."""
+def put_shown(run: "Run", file: "AnswerFile | None") -> None:
+    """Print an answer unless it is in a file, and on stderr its citations where no footnotes are below it."""
     from ...state.evidence.footnotes import footnotes
 
-    if not in_a_file:
+    if file is None:
         put_answer(shown_answer(run))
-    if not isinstance(run.answer, str):
+    if not isinstance(run.answer, str) or (file is not None and file.is_data(run.answer)):
         for line in footnotes(run.citations):
             say(safe(line), whole=True)
 
@@ -33,4 +34,8 @@ def put_shown(run: "Run", *, in_a_file: bool) -> None:
 def put_answer(answer: Any) -> None:
     """Print the answer on stdout: unchanged into a pipe or a file, escaped on a terminal."""
     text = answer_text(answer)
-    put(safe(text) if sys.stdout.isatty() else text)
+    put(safe(text) if _on_terminal() else text)
+
+
+def _on_terminal() -> bool:
+    return sys.stdout.isatty()

@@ -71,6 +71,10 @@ def print_run(run: dict[str, Any], *, full: bool = False, waits: Sequence[str] =
         found = f", {false:,} of them NOT FOUND in the input" if false else ", all found in the input"
         line = f"\n{counted(len(citations), 'citation')}{found}: rlm show {short_id(run['thread_id'])} --citations"
         console.print(Text(line, style="bold red" if false else "bold"), soft_wrap=True)
+    if files := run.get("files"):
+        size = megabytes(sum(one["size"] for one in files))
+        line = f"\n{counted(len(files), 'file')} ({size}): rlm resume {short_id(run['thread_id'])} --files DIR"
+        console.print(Text(line, style="bold"), soft_wrap=True)
 
 
 def _print_children(children: list[dict[str, Any]] | None, *, full: bool) -> None:

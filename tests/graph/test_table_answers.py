@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from durable_rlm import Run, Runner
+from durable_rlm.nodes.runtime import answers
 from durable_rlm.nodes.runtime.answers import open_table
 from durable_rlm.state.answer_tables import Column
+from durable_rlm.state.evidence.citations import answer_digest
 from tests.scripts import repl, write_script
 
 FRAME = "import pandas as pd\ndf = pd.DataFrame({'n': range(200), 's': 'x'})\n"
@@ -81,6 +83,38 @@ async def test_an_approval_of_a_table_is_of_its_rows(runner: Runner, tmp_path: P
     assert waiting["value"]["action_requests"][0]["args"]["answer"] == ROWS
     decided = await runner.decide("t", [{"type": "approve"}])
     assert decided.answer == ROWS
+
+
+async def test_a_reviewer_is_shown_the_first_rows_of_a_large_table_and_approves_all(
+    runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "MOST_SHOWN", 100)
+    run = await finish(runner, tmp_path, FRAME + "FINAL(df)", approve="final")
+    [asked] = run.interrupts[0]["value"]["action_requests"]
+    assert (asked["args"]["rows"], asked["args"]["answer"]) == (200, ROWS[:100]) and asked["args"]["digest"]
+    assert "It has 200 rows, of which the first 100 are here." in asked["description"]
+    assert (await runner.decide("t", [{"type": "approve"}])).answer == ROWS
+
+
+async def test_an_edited_table_is_the_value_that_the_reviewer_wrote(runner: Runner, tmp_path: Path) -> None:
+    await finish(runner, tmp_path, FRAME + "FINAL(df)", approve="final")
+    edit = {"name": "final_answer", "args": {"answer": [{"n": 1}]}}
+    decided = await runner.decide("t", [{"type": "edit", "edited_action": edit}])
+    assert decided.answer == [{"n": 1}] and (await runner.verify("t")).ok
+
+
+def test_an_approval_is_of_the_rows_and_the_files_too() -> None:
+    said: list[dict[str, Any]] = [
+        {},
+        {"table": {"batches": ["1"]}},
+        {"table": {"batches": ["2"]}},
+        {"files": [{"name": "a", "size": 1, "hash": "1"}]},
+        {"files": [{"name": "a", "size": 1, "hash": "2"}]},
+        {"files": [{"name": "b", "size": 1, "hash": "1"}]},
+        {"citations": "1"},
+    ]
+    answers_: list[Any] = [{"text": "x", "typed": True, **one} for one in said]
+    assert len({answer_digest(one) for one in answers_}) == len(said)
 
 
 @pytest.mark.parametrize("schema", ["None", "{'type': 'array'}"])

@@ -168,7 +168,7 @@ def test_parts_leave_room_on_the_disk_and_what_they_had_is_free_when_there_is_no
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     made = (tmp_path / "parts").open("w+b", buffering=0)
-    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: made)  # pyright: ignore[reportUnknownLambdaType]
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda dir, buffering: made)  # pyright: ignore[reportUnknownLambdaType]
     spool = Spool()
     spool.add(b"[[1]]")
     assert spool.part(0) == b"[[1]]"

@@ -150,3 +150,12 @@ def test_a_file_that_is_left_out_makes_the_exit_status_1(rlm: Rlm, answered: Fak
     done = rlm("resume", "t", "--files", "out")
     assert done.code == 1 and "../a is not written: its name leads out of the folder." in done.err
     assert there(tmp_path / "out") == {"b": b"x"}
+
+
+def test_a_folder_for_an_answer_without_files_is_not_made_which_is_said(
+    rlm: Rlm, fake: Fake, answered: FakeRunner, tmp_path: Path
+) -> None:
+    fake(Run("t", "answered", answer="x"))
+    done = rlm("resume", "t", "--files", "out")
+    assert done.code == 0 and "The answer comes with no files, so out is not made." in done.err
+    assert not (tmp_path / "out").exists()

@@ -44,6 +44,13 @@ def test_a_text_has_footnotes_on_stdout_and_in_its_file(rlm: Rlm, home: Path) ->
     assert Path("answer.md").read_text().splitlines() == ["So it is [^1] [^2].", "", *lines]
 
 
+@pytest.mark.parametrize("name", ["answer.json", "answer.csv"])
+def test_a_text_that_is_written_as_json_has_its_footnotes_on_stderr(rlm: Rlm, home: Path, name: str) -> None:
+    done = rlm("resume", "text", "--home", str(home), "-o", name)
+    assert json.loads(Path("answer.json").read_text()) == "So it is [^1] [^2]."
+    assert f'[^1]: "{TRUE}" — lease.txt line 2' in done.err
+
+
 def test_a_value_stays_json_and_its_citations_are_on_stderr(rlm: Rlm, home: Path) -> None:
     done = rlm("resume", "value", "--home", str(home))
     assert json.loads(done.out) == {"rent": "[^1]"} and f'[^1]: "{TRUE}" — lease.txt line 2' in done.err

@@ -275,7 +275,7 @@ def test_a_hostile_answer_is_escaped_on_a_terminal_and_unchanged_in_a_pipe(
     assert rlm("run", "Q?", "--model", "m").out.removesuffix("\n") == sent
     document = rlm("run", "Q?", "--model", "m", "--json")
     assert hostile(document.out) == [] and json.loads(document.out)["answer"] == sent
-    monkeypatch.setattr("durable_rlm.studio.cli.run_loop._on_terminal", lambda: True)
+    monkeypatch.setattr("durable_rlm.studio.cli.shown_answer._on_terminal", lambda: True)
     assert hostile(rlm("run", "Q?", "--model", "m").out) == []
 
 
