@@ -157,6 +157,11 @@ class PostedCall:
     weight: int = field(default=0, compare=False)
     """Its share of what a kernel may post ahead: its characters, and an amount for each of its texts."""
 
+    @property
+    def recorded_kind(self) -> Literal["llm", "rlm"]:
+        """The kind under which the journal has it, which has no searches."""
+        return "rlm" if self.kind == "rlm" else "llm"
+
 
 @dataclass(frozen=True)
 class Answered:

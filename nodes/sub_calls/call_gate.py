@@ -100,5 +100,5 @@ class CallGate:
     async def _record(self, outcome: Outcome) -> None:
         prompt = await self.deps.stores.texts.put(self.call.prompt, source=self.run.pack)
         parameters = await recorded(parameters_of({}, self.call), self.call.schema, self.deps.stores.texts)
-        entry = Entry(self.key, self.call.kind, self.turn, self.run.depth, "", prompt, parameters=parameters)
+        entry = Entry(self.key, self.call.recorded_kind, self.turn, self.run.depth, "", prompt, parameters=parameters)
         await self.run.journal.decide(entry, outcome)

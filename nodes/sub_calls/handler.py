@@ -142,7 +142,7 @@ class SubCallHandler:
             self._run,
             self._deps,
             ModelCall(
-                *(key, "rlm" if call.kind == "rlm" else "llm", self._turn, call.prompt, model, request),
+                *(key, call.recorded_kind, self._turn, call.prompt, model, request),
                 parameters=await self._keys.parameters_of(call, self._deps.stores.texts),
                 digest=self._keys.request_of(call, None),
                 line=call.origin.line,
