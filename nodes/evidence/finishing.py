@@ -60,7 +60,8 @@ async def evidence_of(final: Final | None, state: RunState, settings: RunSetting
     reference = state.get("context_ref")
     citations = await checked(final.citations, reference, stores.blobs)
     if settings.require_citations and reference is not None and reference["kind"] != "none":
-        problems = await asyncio.to_thread(problems_of, final.value, citations, state.get("question", ""))
+        rows = final.table.batches if final.table else list[bytes]
+        problems = await asyncio.to_thread(problems_of, final.value, citations, state.get("question", ""), rows)
         if problems:
             before = sum(turn.get("uncited", False) for turn in turns_of(state))
             if before < MOST_SENT_BACK and not state.get("last"):

@@ -1,8 +1,9 @@
 """Find the passages that an answer gives as quotations: in quotation marks, or as a Markdown block quote.
 
-Linear in the answer's length. A passage in a fenced code block is code, and not a quotation.
+Linear in the answer's length. What is in a fenced code block, or between backticks, is code and not a quotation.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from itertools import groupby
@@ -13,11 +14,15 @@ from ...state.evidence.footnotes import MARKER
 LEAST_WORDS = 4
 """Words from which what stands in quotation marks is a quotation, and not a term or a title."""
 _MARKS = re.compile(
-    '“([^“”]*+)”|„([^„“”]*+)[“”]|«([^«»]*+)»|»([^«»]*+)«|「([^「」]*+)」|"([^"]*+)"|‘([^‘’]*+(?:’(?=\\w)[^‘’]*+)*+)’'
+    '“([^“”]*+)(?:”|\\Z)|„([^„“”"]*+)[“”"]|«([^«»]*+)»|»([^«»]*+)«|‹([^‹›]*+)›|「([^「」]*+)」|『([^『』]*+)』'
+    '|”([^“”]*+)”|(?<!\\w)"([^"]*+)"|‘([^‘’]*+(?:’(?=\\w)[^‘’]*+)*+)’|‚([^‚‘’]*+)[‘’]'
+    "|(?<![\\w'])'((?![\\s\\d'])[^']*+(?:'(?=\\w)[^']*+)*+)'(?!\\w)"
 )
+"""A straight mark opens where no word ends: `5"` are inches, and in `tenants' rights` it is an apostrophe."""
+_CODE = re.compile(r"(`+)(?!`)[^\n]{1,2000}?(?<!`)\1(?!`)")
 _MARKERS = re.compile(rf"[ ]?{MARKER.pattern}")
 _FENCE = re.compile(r"[ ]{0,3}(`{3,}|~{3,})")
-_BLOCK = re.compile(r"[ ]{0,3}>[ ]?")
+_BLOCK = re.compile(r"[ ]{0,12}(?:(?:[-*+]|\d{1,9}[.)])[ ]{1,4})?(?:>[ ]?)+")
 _ATTRIBUTION = re.compile(r"\s*(?:—|–|--|\[!)")
 _OMISSION = re.compile(r"\[?(?:…|\.\.\.|\. \. \.)\]?")
 _INSERTED = re.compile(r"\[(\w{1,3})\]")
@@ -26,18 +31,33 @@ _EDGES = " \t\r\n*_.,;:!?–—-()'\"“”„‘’«»"
 
 
 def texts_in(value: Any) -> Iterator[str]:
-    """Yield the texts of an answer: itself, or all those in a JSON value, without the names of fields."""
+    """Yield the texts of an answer: itself, or all those in a JSON value or its text, without the names of fields."""
     waiting: list[Any] = [value]
     while waiting:
         match waiting.pop():
             case str() as text:
-                yield text
-            case dict() as found:
-                waiting += reversed(cast("dict[str, Any]", found).values())
-            case list() as found:
-                waiting += reversed(cast("list[Any]", found))
+                found = _json_in(text)
+                if found is None:
+                    yield text
+                else:
+                    waiting.append(found)
+            case dict() as fields:
+                waiting += reversed(cast("dict[str, Any]", fields).values())
+            case list() as items:
+                waiting += reversed(cast("list[Any]", items))
             case _:
                 pass
+
+
+def _json_in(text: str) -> dict[str, Any] | list[Any] | None:
+    """Return the object or list that a text is the JSON of, whose quotation marks quote nothing."""
+    if not text.lstrip().startswith(("{", "[")):
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict | list) else None
 
 
 def passages_in(text: str) -> Iterator[str]:
@@ -47,7 +67,7 @@ def passages_in(text: str) -> Iterator[str]:
             said = (line for line in (_BLOCK.sub("", line, count=1) for line in lines) if not _ATTRIBUTION.match(line))
             found = iter(_paragraphs(said))
         else:
-            marked = (match for one in _paragraphs(lines) for match in _MARKS.finditer(one))
+            marked = (match for one in _paragraphs(lines) for match in _MARKS.finditer(_CODE.sub(" ", one)))
             found = (next(part for part in match.groups() if part is not None) for match in marked)
         yield from (passage for one in found if _words(passage := _MARKERS.sub("", one)) >= LEAST_WORDS)
 

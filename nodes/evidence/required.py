@@ -1,7 +1,8 @@
 """`--require-citations`: whether all that an answer quotes is cited and found in the input; if not, what to write."""
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Any
 
 from ...matching.quotations import LEAST, find
@@ -15,20 +16,26 @@ MOST_SENT_BACK = 2
 """The number of times that an answer is sent back; the next one counts, and is marked."""
 _SHOWN = 5
 _WIDTH = 160
+_BETWEEN = "\n\n\0\n\n"
 _MOST_WORK = 200_000_000
 """Characters that are searched for passages which are not there letter by letter."""
 
 
-def problems_of(value: Any, citations: Checked, question: str) -> list[str]:
+def problems_of(
+    value: Any, citations: Checked, question: str, batches: Callable[[], Iterable[bytes]] = list[bytes]
+) -> list[str]:
     """Return what keeps an answer from being proved, each as a line for the model; the first ones of many.
 
-    A passage that the question itself has needs no citation. Takes time: for use in a thread.
+    `batches` returns the rows of a table, as they are to be stored. A passage that the question itself has needs no
+    citation. Takes time: for use in a thread.
     """
-    found = list(islice(_problems(value, citations, question), _SHOWN + 1))
+    found = list(islice(_problems([value], batches, citations, question), _SHOWN + 1))
     return found if len(found) <= _SHOWN else [*found[:_SHOWN], "and more of the kind"]
 
 
-def _problems(value: Any, citations: Checked, question: str) -> Iterator[str]:
+def _problems(
+    value: list[Any], batches: Callable[[], Iterable[bytes]], citations: Checked, question: str
+) -> Iterator[str]:
     if not citations:
         yield "it cites nothing"
     for one, fault in citations:
@@ -37,7 +44,8 @@ def _problems(value: Any, citations: Checked, question: str) -> Iterator[str]:
             yield f'[^{one["id"]}]: {fault}{where}: "{shortened_line(one["quote"], _WIDTH)}"'
     known = {one["id"] for one, _ in citations}
     words = _Words([one for one, fault in citations if not fault], question)
-    for text in texts_in(value):
+    parts = chain(value, (json.loads(batch) for batch in batches()))
+    for text in chain.from_iterable(map(texts_in, parts)):
         for number in dict.fromkeys(MARKER.findall(text)):
             if int(number) not in known:
                 yield f"[^{number}] is the marker of no citation"
@@ -51,7 +59,8 @@ class _Words:
 
     def __init__(self, citations: Sequence[Citation], question: str) -> None:
         # Letters may change their case at the beginning of a quotation.
-        self._text = "\n\n".join([*(one["quote"] for one in citations), question]).casefold()
+        # Nothing that is folded stands between two of them: half of one and half of another is no quotation.
+        self._text = _BETWEEN.join([*(one["quote"] for one in citations), question]).casefold()
         self._work = 0
 
     def have(self, passage: str) -> bool:
