@@ -131,7 +131,7 @@ class Handing:
     def _part(self, one: "str | Document", name: str) -> dict[str, Any]:
         if isinstance(one, Document | TextDocument):
             # A part of a document is called by its place in it.
-            about = {"name": str(getattr(one, "handed_name", one.name)), "meta": _meta(one)}
+            about = {"name": str(getattr(one, "handed_name", one.name)) or name, "meta": _meta(one)}
             place = self._places.of(one) if self._places else None
             text = one[:] if place is None else None
         else:

@@ -29,6 +29,8 @@ _FORMS = (
 """The forms of a str in memory: the largest character, the bytes of a character, and the codec that writes it."""
 _WIDEST, _WIDER = range(0xF0, 0xF5), range(0xC4, 0xF0)
 """First bytes in UTF-8 of the characters that need four bytes in memory, and of those that need two."""
+_CONTINUED = bytes(range(0x80, 0xC0))
+"""The bytes of characters in UTF-8 but for their first."""
 _LOOKED_AT = 2_000
 """Pieces in which characters that need two bytes are searched for, before one byte is tried."""
 
@@ -95,9 +97,10 @@ class TextDocument(str, Placed, SourceCode):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self._pack is None or self._index is None:
+        if self._pack is None:
             return TextDocument, (self[:], self.name)
-        return _text_document, (self._pack.path, self._index.path, self._start, self._end, self.name, self.meta)
+        index = self._index.path if self._index else ""
+        return _text_document, (self._pack.path, index, self._start, self._end, self.name, self.meta)
 
     def __reduce_ex__(self, _: Any) -> tuple[Any, ...]:
         return self.__reduce__()
@@ -110,29 +113,34 @@ _open: "WeakValueDictionary[tuple[str, str, int, int], TextDocument]" = WeakValu
 def open_text(pack_path: str, index_path: str, start: int, end: int) -> str:
     """Read the bytes from `start` to `end` of the pack as the only document of the index.
 
-    It is a plain str when the index has no document, or when there is not enough memory to make more of it. Raises
-    OSError, UnicodeDecodeError, ValueError.
+    Its name is empty when there is no index (an empty path), or no document in it. It is a plain str when there is not
+    enough memory to make more of it. Raises OSError, UnicodeDecodeError, ValueError.
     """
-    pack, index = Pack.open(pack_path), Pack.open(index_path)
-    line = index.read(0, index.size).partition(b"\n")[0]
-    if not line:
-        return load_text(pack_path, start, end)
-    entry = entry_of(line)
+    pack, index = Pack.open(pack_path), Pack.open(index_path) if index_path else None
+    line = index.read(0, index.size).partition(b"\n")[0] if index else b""
+    entry: dict[str, Any] = entry_of(line) if line else {"name": "", "meta": {}}
     try:
         if end - start > _LONG and _KNOWN:
-            made = _filled(pack, start, end, entry["chars"])
+            made = _filled(pack, start, end, entry["chars"] if line else _length(pack, start, end))
         else:
             made = TextDocument(load_text(pack_path, start, end))
     except MemoryError:
         return load_text(pack_path, start, end)
     made.name, made.meta = entry["name"], entry["meta"]
     made._pack, made._index, made._line, made._start, made._end = pack, index, line, start, end
-    _open[pack.path, index.path, start, end] = made
+    _open[pack.path, index.path if index else "", start, end] = made
     return made
 
 
+def _length(pack: Pack, start: int, end: int) -> int:
+    """Return the number of characters of a range of the pack."""
+    pieces = (pack.read(first, min(first + _PIECE, end)) for first in range(start, end, _PIECE))
+    return sum(len(piece.translate(None, _CONTINUED)) for piece in pieces)
+
+
 def _text_document(pack_path: str, index_path: str, start: int, end: int, name: str, meta: dict[str, Any]) -> str:
-    known = _open.get((Pack.open(pack_path).path, Pack.open(index_path).path, start, end))
+    index = Pack.open(index_path).path if index_path else ""
+    known = _open.get((Pack.open(pack_path).path, index, start, end))
     if known is not None and (known.name, known.meta) == (name, meta):
         return known
     made = open_text(pack_path, index_path, start, end)

@@ -6,7 +6,7 @@ from typing import Any
 from .call_request import Requests
 from .child_context import Handing, Places, Range
 from .citations import Citations
-from .context import Documents, load_text
+from .context import Documents
 from .context_file import Pack
 from .context_text import open_text
 from .cuts import latest
@@ -165,7 +165,7 @@ def _context(setup: dict[str, Any]) -> Any:
     if index and not setup["text"]:
         return Documents(pack, index)
     start, end = setup["start"], Pack.open(pack).size if setup["end"] is None else setup["end"]
-    return open_text(pack, index, start, end) if index else load_text(pack, start, end)
+    return open_text(pack, index or "", start, end)
 
 
 def _input(setup: dict[str, Any], context: Any) -> tuple[Pack | None, Callable[[], list[Range]]]:

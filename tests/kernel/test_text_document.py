@@ -127,6 +127,22 @@ def test_a_long_text_is_read_as_it_was_stored(
     )
 
 
+@pytest.mark.parametrize("body", ["plain\n", "größe\n", "größe 日\n", "größe 𝄞\n"])
+@pytest.mark.parametrize("long", [10, 1000])
+def test_a_text_without_an_index_is_a_document_without_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, long: int
+) -> None:
+    for name, value in {"_LONG": long, "_PIECE": 7}.items():
+        monkeypatch.setattr(module, name, value)
+    text = body * 9
+    (tmp_path / "pack").write_bytes(b"before" + text.encode())
+    read = open_text(str(tmp_path / "pack"), "", 6, 6 + len(text.encode()))
+    assert isinstance(read, TextDocument) and read == text and (read.name, read.meta) == ("", {})
+    assert read.lines(2, 2) == body and [line.number for line in read.grep("l|g")] == list(range(1, 10))
+    assert pickle.loads(pickle.dumps(read)) is read  # noqa: S301
+    assert Handing("", None).over([read]).posted["parts"] == [{"name": "1", "meta": {}, "text": text}]
+
+
 @pytest.mark.parametrize("chars", [0, 99, 101, 200])
 @pytest.mark.parametrize("char", ["x", "é", "日"])
 def test_an_index_that_miscounts_is_refused(
@@ -220,10 +236,10 @@ def test_a_snapshot_has_the_input_by_name(tmp_path: Path) -> None:
     assert second.compare(groups, chunks) == {"other": []}
 
 
-def test_an_input_without_an_index_is_a_plain_str(tmp_path: Path) -> None:
+def test_an_input_without_an_index_is_a_text_without_a_name(tmp_path: Path) -> None:
     pack, _ = packed(tmp_path, [draft_of("old")])
     names, _ = repl(pack, None)
-    assert type(names["context"]) is str and names["context"] == "old"
+    assert (names["context"], names["context"].name) == ("old", "")
 
 
 def test_pages_rows_and_sections_in_variables_are_restored(tmp_path: Path) -> None:
