@@ -17,6 +17,8 @@ from durable_rlm.state.db.checksums import register_function
 from durable_rlm.state.db.home_id import read_id
 from durable_rlm.state.errors import StoreError, UsageError
 from durable_rlm.state.home_access import digest
+from durable_rlm.state.search.files import FOLDER as SEARCH
+from durable_rlm.state.search.files import IndexFiles
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.graph.saved_home import make_home
 from tests.scripts import repl, write_script
@@ -99,6 +101,18 @@ async def test_blobs_that_nothing_refers_to_are_not_copied(made: Path, tmp_path:
     stray.write_bytes(b"of a deleted run")
     await copy_home(tmp_path / "one", tmp_path / "two")
     assert not (tmp_path / "two" / "blobs" / "ab" / ("c" * 62)).exists()
+
+
+@pytest.mark.parametrize("secrets", [None, [SECRET]])
+async def test_search_indexes_are_left_out_of_a_copy(made: Path, tmp_path: Path, secrets: list[str] | None) -> None:
+    await copy_home(made, tmp_path / "one")
+    indexes = IndexFiles(tmp_path / "one" / SEARCH)
+    indexes.make()
+    indexes.path("n").write_bytes(b"has every word of an input")
+    indexes.path("n", "tantivy").mkdir()
+    (indexes.path("n", "tantivy") / "words").write_bytes(b"has every word of an input")
+    assert (await copy_home(tmp_path / "one", tmp_path / "two", secrets=secrets)).ok
+    assert not (tmp_path / "two" / SEARCH).exists() and indexes.path("n").exists()
 
 
 async def test_no_blob_can_be_deleted_while_a_copy_is_made(made: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from durable_rlm import Runner
+from tests.contract.in_memory_kernel import MemoryKernels
 from tests.graph.sub_rlms.conftest import tree_script
 from tests.scripts import repl, write_script
 
@@ -51,3 +52,23 @@ async def test_a_sub_rlm_searches_the_part_of_the_input_that_it_was_given(runner
     model = tree_script(tmp_path / "m.py", {"top": top, "child:": child})
     run = await runner.run("top", folder_of(tmp_path), model=model, max_depth=2)
     assert (run.status, run.answer) == ("answered", ["b.txt", 2])
+
+
+async def test_a_cell_that_searched_finds_the_same_when_it_is_run_again(tmp_path: Path) -> None:
+    cells = [
+        "found = context.search('clause')",
+        "answers = llm_query_batched([hit.text for hit in found])\nFINAL([answers, found[0].name[-5:]])",
+    ]
+    folder = folder_of(tmp_path)
+    model = write_script(tmp_path / "m.py", [repl(cell) for cell in cells])
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
+        run = await runner.run("What?", folder, model=model, thread="t")
+        [first, *_] = await runner.queries.steps("t")
+    assert run.answer == [["FIRST: THE QUOKKA CLAUSE", "SECOND: THE WOMBAT CLAUSE"], "a.txt"]
+    # From here on, any request to the model fails.
+    (tmp_path / "m.py").write_text("def root(messages): raise SystemError\ndef sub(prompt): raise SystemError\n")
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
+        await runner.fork("t", first["step"], into="again")
+        again = await runner.resume("again")
+    assert (again.status, again.answer) == ("answered", run.answer), again.error
+    assert again.usage["model_calls"] == 0

@@ -125,6 +125,38 @@ async def test_a_build_is_killed_with_its_search_and_leaves_nothing(
 
 
 @pytest.mark.processes
+async def test_a_build_that_is_killed_is_an_error_leaves_nothing_and_is_made_by_the_next_search(
+    searched: Searched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "_SMALL", 0)
+    with monkeypatch.context() as patched:
+        # It has written some of the index when it dies.
+        script = "import os, sys; open(sys.argv[1], 'w').write('half'); os.kill(os.getpid(), 9)"
+
+        def command(path: Path, partial: Path, *_: object) -> list[str]:
+            return [sys.executable, "-c", script, str(partial / "half" if partial.is_dir() else partial)]
+
+        patched.setattr(searching, "command", command)
+        with pytest.raises(SearchUnavailable, match="could not be built: status -9"):
+            await searched.search()(PAYMENT)
+    assert list(searched.folder.iterdir()) == []
+    assert len(await searched.search()(PAYMENT)) == 1
+
+
+@pytest.mark.processes
+async def test_two_programs_that_build_the_same_index_at_once_both_find_and_keep_one(
+    searched: Searched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "_SMALL", 0)
+    other = Searches(searched.folder)
+    both = [searched.search(), other.of(searched.ref, searched.paths, searched.events.append)]
+    found = await asyncio.gather(*(search(PAYMENT) for search in both))
+    assert found[0] == found[1] and len(found[0]) == 1
+    assert list(searched.folder.iterdir()) == [searched.path]
+    await other.close()
+
+
+@pytest.mark.processes
 async def test_progress_is_reported_at_most_twice_a_second_and_a_failure_as_such(
     searched: Searched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
