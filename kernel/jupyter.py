@@ -20,7 +20,8 @@ from .answer_parts import Spool
 from .cell import BaseSession, cause_of_death
 from .host.frames import BYTES, read_frame, write_frame
 from .host.message_filter import WINDOW
-from .messages import MOST_WEIGHT, parse_calls, parse_chunks, parse_compared, parse_ended, parse_restored
+from .messages import parse_chunks, parse_compared, parse_ended, parse_restored
+from .posted_calls import MOST_WEIGHT, parse_calls
 from .process_limits import ensure_open_files, short_folder
 from .session import Answered, Cell, KernelSession, KernelSpec, Outcome, PostedCall, Restored, Sandbox
 from .untrusted_json import BadMessage

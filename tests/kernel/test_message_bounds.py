@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from durable_rlm.kernel import messages
+from durable_rlm.kernel import messages, posted_calls
 from durable_rlm.kernel.untrusted_json import BadMessage
 
 SNAPSHOT = '"snapshot": {"groups": [], "gone": []}'
@@ -18,7 +18,7 @@ SNAPSHOT = '"snapshot": {"groups": [], "gone": []}'
         (messages.parse_ended, messages.MAX_RESULT),
         (messages.parse_restored, messages.MAX_NAMES_BYTES),
         (messages.parse_compared, messages.MAX_NAMES_BYTES),
-        (messages.parse_calls, messages.MAX_CALLS),
+        (posted_calls.parse_calls, posted_calls.MAX_CALLS),
     ],
     ids=["ended", "restored", "compared", "calls"],
 )

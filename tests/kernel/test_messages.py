@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from durable_rlm.kernel import messages
+from durable_rlm.kernel import posted_calls
 from durable_rlm.kernel.inside.protocol import CALL_WEIGHT, MAX_OUTPUT_TOKENS, PART_WEIGHT
-from durable_rlm.kernel.messages import BadMessage, parse_calls
+from durable_rlm.kernel.posted_calls import parse_calls
 from durable_rlm.kernel.session import Origin, PostedCall
+from durable_rlm.kernel.untrusted_json import BadMessage
 from durable_rlm.state.input.child_context import PostedContext, PostedPart
 
 
@@ -74,7 +75,7 @@ def test_texts_names_and_metadata_are_limited_together_with_the_prompt(monkeypat
 
 
 def test_the_number_of_documents_is_limited() -> None:
-    parts = [{"name": ""}] * (messages.MAX_PARTS + 1)
+    parts = [{"name": ""}] * (posted_calls.MAX_PARTS + 1)
     with pytest.raises(BadMessage, match="200000"):
         parse_calls(call({"kind": "documents", "parts": parts}))
     assert len(parse_calls(call({"kind": "documents", "parts": parts[1:]}))) == 1
@@ -125,7 +126,7 @@ def test_all_of_a_call_but_its_kind_and_prompt_may_be_left_out() -> None:
         {"prompt": None},
         {"rest": 0},
         {"arguments": []},
-        {"arguments": {"x": "y" * messages.MAX_ARGUMENTS}},
+        {"arguments": {"x": "y" * posted_calls.MAX_ARGUMENTS}},
         {"options": None},
         {"options": {"other": 1}},
         {"options": {"model": "m" * 201}},
@@ -151,12 +152,12 @@ def test_all_of_a_call_but_its_kind_and_prompt_may_be_left_out() -> None:
         {"origin": {"ranges": [[1, 0, 1]]}},
         {"origin": {"ranges": ["abc"]}},
         {"origin": {"ranges": [["n" * 10_001, 0, 1]]}},
-        {"origin": {"ranges": [["a", 0, 1]] * (messages.MAX_RANGES + 1)}},
+        {"origin": {"ranges": [["a", 0, 1]] * (posted_calls.MAX_RANGES + 1)}},
         {"attachments": HASH},
         {"attachments": [HASH.upper()]},
         {"attachments": [HASH + "\n"]},
         {"attachments": ["../" + HASH]},
-        {"attachments": [HASH] * (messages.MAX_ATTACHMENTS + 1)},
+        {"attachments": [HASH] * (posted_calls.MAX_ATTACHMENTS + 1)},
     ],
 )
 def test_a_call_of_another_shape_is_a_bad_message(more: dict[str, Any]) -> None:

@@ -8,9 +8,10 @@ import pytest
 
 from durable_rlm.kernel.cell import RunningCell
 from durable_rlm.kernel.inside.search import Hit, Hits
-from durable_rlm.kernel.messages import BadMessage, parse_calls
+from durable_rlm.kernel.posted_calls import parse_calls
 from durable_rlm.kernel.search import SearchQuery
 from durable_rlm.kernel.session import PostedCall
+from durable_rlm.kernel.untrusted_json import BadMessage
 from tests.kernel.documents import document, draft_of
 
 FILLER = "filler " * 40
