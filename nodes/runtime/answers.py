@@ -13,6 +13,7 @@ from ...state.blobs.store import Blobs
 from ...state.blobs.texts import Texts
 from ...state.errors import StoredDataDamaged
 from ...state.records import AnswerFile, AnswerRef
+from ...state.wording import megabytes
 from ..models.work_limit import SchemaInvalid
 from .dependencies import Stores
 
@@ -22,6 +23,13 @@ MOST_CHECKED = 64 << 20
 MOST_SHOWN = 4 << 20
 """Bytes of the rows of a table of which a reviewer is shown all."""
 _SHOWN_ROWS = 100
+
+MOST_LOADED = 128 << 20
+"""Bytes of the rows of a table that is loaded as one value: a dozen times as much memory."""
+
+
+class LargeTable(dict[str, Any]):
+    """What stands for an answer that is too large a table to be one value: `columns`, `rows`, `bytes` and a `note`."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +126,7 @@ async def _head(answer: AnswerRef, texts: Texts) -> TableHead:
 
 
 async def load_answer(answer: AnswerRef, texts: Texts) -> Any:
-    """Return a stored value, a table as a list of objects. Raises StoredDataDamaged."""
+    """Return a stored value, a table as a list of objects, a large one as `LargeTable`. Raises StoredDataDamaged."""
     return await _value(answer, await texts.get(answer["text"]), texts)
 
 
@@ -138,10 +146,18 @@ async def _value(answer: AnswerRef, text: str, texts: Texts) -> Any:
     if (table := answer.get("table")) is None:
         return json.loads(text) if answer["typed"] else text
     head = TableHead.from_json(text)
+    if head.size > MOST_LOADED:
+        return _described(head)
     objects: list[dict[str, Any]] = []
     for name in table["batches"]:
         objects += await asyncio.to_thread(_objects, head, await texts.get(name))
     return objects
+
+
+def _described(head: TableHead) -> LargeTable:
+    columns = [column._asdict() for column in head.columns]
+    note = f"A table of {megabytes(head.size)} is not one value: -o FILE writes every row of it."
+    return LargeTable({"table": {"columns": columns, "rows": head.rows, "bytes": head.size, "note": note}})
 
 
 def _objects(head: TableHead, batch: str) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from ...state.wording import counted, megabytes
 from ..terminal.escape import safe
 from .answer_folder import AnswerFolder, listing
 from .files import AnswerFile
-from .shown_answer import shown_answer
+from .shown_answer import is_too_large, shown_answer
 
 if TYPE_CHECKING:
     from ...graph.run import Run
@@ -43,6 +43,11 @@ class Delivery:
         try:
             if self.file:
                 self.lines += await self._write(self.file, runner, run)
+            elif is_too_large(run.answer):
+                raise StoreError(
+                    f"The answer is a table of {run.answer['table']['rows']:,} rows, too large to print.",
+                    hint=f"`rlm resume {run.thread_id} -o FILE.csv` writes every row.",
+                )
         except StoreError as failed:
             self.problems.append(failed)
         try:
@@ -55,7 +60,7 @@ class Delivery:
 
     async def _write(self, file: AnswerFile, runner: "Runner", run: "Run") -> list[str]:
         # A table is read again, a batch at a time and with the types of its columns.
-        table = await runner.exports.table(run.thread_id) if isinstance(run.answer, list) else None
+        table = await runner.exports.table(run.thread_id) if isinstance(run.answer, list | dict) else None
         if table is None:
             return await asyncio.to_thread(file.write, run.answer if file.is_data(run.answer) else shown_answer(run))
         return await asyncio.to_thread(file.write_table, table)

@@ -20,11 +20,20 @@ def shown_answer(run: "Run") -> Any:
     return with_footnotes(run.answer, run.citations)
 
 
+def is_too_large(answer: Any) -> bool:
+    """Return whether an answer is a table that only a file can have, and `answer` the facts about it."""
+    if not isinstance(answer, dict):
+        return False
+    from ...nodes.runtime.answers import LargeTable
+
+    return isinstance(answer, LargeTable)
+
+
 def put_shown(run: "Run", file: "AnswerFile | None") -> None:
     """Print an answer unless it is in a file, and on stderr its citations where no footnotes are below it."""
     from ...state.evidence.footnotes import footnotes
 
-    if file is None:
+    if file is None and not is_too_large(run.answer):
         put_answer(shown_answer(run))
     if not isinstance(run.answer, str) or (file is not None and file.is_data(run.answer)):
         for line in footnotes(run.citations):

@@ -10,6 +10,7 @@ from durable_rlm.nodes.runtime import answers
 from durable_rlm.nodes.runtime.answers import open_table
 from durable_rlm.state.answer_tables import Column
 from durable_rlm.state.evidence.citations import answer_digest
+from durable_rlm.studio.cli.delivery import Delivery
 from tests.scripts import repl, write_script
 
 FRAME = "import pandas as pd\ndf = pd.DataFrame({'n': range(200), 's': 'x'})\n"
@@ -115,6 +116,21 @@ def test_an_approval_is_of_the_rows_and_the_files_too() -> None:
     ]
     answers_: list[Any] = [{"text": "x", "typed": True, **one} for one in said]
     assert len({answer_digest(one) for one in answers_}) == len(said)
+
+
+async def test_a_table_that_is_too_large_for_memory_is_described_and_written_row_by_row(
+    runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "MOST_LOADED", 100)
+    run = await finish(runner, tmp_path, FRAME + "FINAL(df)")
+    assert run.status == "answered" and run.to_json()["answer"]["table"]["rows"] == 200
+    printed = Delivery.to(None, None)
+    await printed.deliver(runner, run)
+    [problem] = printed.problems
+    assert "a table of 200 rows, too large to print" in problem.message and "-o FILE" in problem.hint
+    written = Delivery.to(tmp_path / "t.csv", None)
+    await written.deliver(runner, run)
+    assert written.problems == [] and len((tmp_path / "t.csv").read_text().splitlines()) == 201
 
 
 @pytest.mark.parametrize("schema", ["None", "{'type': 'array'}"])
