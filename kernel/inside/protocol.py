@@ -51,9 +51,9 @@ class Message:
     A call is `{kind, prompt, arguments, options, origin: {block, line, ranges: [[document, start, end]]}, attachments}`
     with `id` and `rest`, which its delivery needs. All but `kind` and `prompt` may be left out, and nothing else may be
     in it. `options` are `model`, `schema`, `cache`, `context` and `max_tokens`; `arguments` an object for a tool;
-    `attachments` content hashes. `posted_calls.py` has the limits. A call of the kind `search` has the words as `prompt`
-    and `{k, ranges}` as `arguments`: the most hits, and the parts of the pack, `[[first byte, end], …]`, in which they
-    begin; without `ranges` anywhere. Its answer is a list of hits (`search.SearchHit`).
+    `attachments` content hashes. `posted_calls.py` has the limits. A call of the kind `search` has the words as
+    `prompt` and `{k, ranges}` as `arguments`: the most hits, and the parts of the pack, `[[first byte, end], …]`, in
+    which they begin; without `ranges` anywhere. Its answer is a list of hits (`search.SearchHit`).
     """
     ANSWER: Final = "rlm_answer"
     """Host, control channel: settles calls. `{ack, outcomes: [[id, outcome], …]}`. It has no reply."""

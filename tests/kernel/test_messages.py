@@ -67,7 +67,7 @@ def test_an_invalid_context_is_a_bad_message(context: Any) -> None:
 
 
 def test_texts_names_and_metadata_are_limited_together_with_the_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messages, "MAX_PROMPT", 100)
+    monkeypatch.setattr(posted_calls, "MAX_PROMPT", 100)
     for part in ({"text": "x" * 100}, {"name": "x" * 100}, {"meta": {"x": "y" * 95}}):
         with pytest.raises(BadMessage, match="more text than a call may have"):
             parse_calls(call(text(**part)))
@@ -195,6 +195,6 @@ def test_all_that_a_call_carries_counts_as_its_weight() -> None:
 
 
 def test_names_of_documents_in_ranges_are_limited_with_the_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messages, "MAX_PROMPT", 100)
+    monkeypatch.setattr(posted_calls, "MAX_PROMPT", 100)
     with pytest.raises(BadMessage, match="more text than a call may have"):
         parse_calls(plain(origin={"ranges": [["n" * 100, 0, 1]]}))
