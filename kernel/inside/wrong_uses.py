@@ -15,6 +15,10 @@ _LEAST_CHARACTERS = 500
 _SEARCHED_NAMES = 5_000
 _LONGEST_NAME = 200
 _NEAR = 3
+_OF_DOCUMENTS = frozenset(
+    ("search", "grep", "text", "name", "meta", "place", "lines", "line_of", "pages", "page", "page_of")
+    + ("rows", "records", "sections", "symbols", "notes", "skipped", "names")
+)
 _GOT_DOCUMENTS = re.compile(r"(?:got|not) '?(Document|Documents|Chunk|Section)'?$|'(Document|Documents)' object")
 
 
@@ -70,4 +74,9 @@ def _explained(error: Any, names: "Iterable[str]") -> str:
         if "Documents" in found[0]:
             return "`re`, `json` and others take a str: write document.text in a loop over them, or str(context)."
         return "`re`, `json` and others take a str: write document.text."
+    if isinstance(error, AttributeError) and type(error.obj) is str and error.name in _OF_DOCUMENTS:
+        return (
+            f"Documents have .{error.name}, a text that is none has not: use `re`, .splitlines(), chunks(text) and "
+            "cite(text, quote)."
+        )
     return ""
