@@ -93,8 +93,7 @@ class Searches:
         index = self._open.get(name)
         if index is None:
             try:
-                if size <= _SMALL:
-                    await asyncio.to_thread(ensure_available)
+                if size <= _SMALL and await self._has_fts5():
                     index = await asyncio.to_thread(Index.in_memory, source, name)
                 else:
                     index = await self._from_file(name, source, size, emit)
@@ -127,6 +126,16 @@ class Searches:
             os.utime(path)
         return index
 
+    async def _has_fts5(self) -> bool:
+        """Return whether FTS5 is there, and not only tantivy. Raises SearchUnavailable when neither is."""
+        try:
+            await asyncio.to_thread(ensure_available)
+        except SearchUnavailable:
+            if await self._engine() == "fts5":
+                raise
+            return False
+        return True
+
     async def _engine(self) -> Engine:
         """Return the engine of large inputs. Raises SearchUnavailable."""
         if self._chosen is None:
@@ -148,13 +157,15 @@ class Searches:
                 env={name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ},
                 start_new_session=True,
             )
-            last = ""
+            why = ""
             try:
                 assert process.stdout is not None
                 async for line in process.stdout:
-                    last = line.decode(errors="replace").strip()
-                    if last.isdecimal():
-                        report.update(int(last))
+                    text = line.decode(errors="replace").strip()
+                    if text.isdecimal():
+                        report.update(int(text))
+                    else:
+                        why = text
                 status = await process.wait()
             finally:
                 if process.returncode is None:
@@ -163,7 +174,7 @@ class Searches:
         finally:
             await asyncio.to_thread(remove, partial)
         if status:
-            raise SearchUnavailable(f"The search index could not be built: {last or f'status {status}'}.")
+            raise SearchUnavailable(f"The search index could not be built: {why or f'status {status}'}.")
 
     async def _forget(self, name: str) -> None:
         """Close a damaged index and delete its file. Raises SearchUnavailable when that is impossible."""

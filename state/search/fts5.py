@@ -27,7 +27,7 @@ def ensure_available() -> None:
         except sqlite3.OperationalError as error:
             raise SearchUnavailable(
                 f"This Python's SQLite ({sqlite3.sqlite_version}) has no full-text search: {error}.",
-                hint="Use `grep`, or a Python whose SQLite is compiled with FTS5.",
+                hint="Use `grep`, a Python whose SQLite is compiled with FTS5, or the extra `search`.",
             ) from None
 
 

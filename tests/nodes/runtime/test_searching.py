@@ -15,6 +15,7 @@ from durable_rlm.nodes.runtime import searching
 from durable_rlm.nodes.runtime.events import IndexingEvent
 from durable_rlm.nodes.runtime.searching import Searches
 from durable_rlm.state.input.context import ContextRef, no_context
+from durable_rlm.state.search import fts5
 from durable_rlm.state.search.build import PLACES, Source, build_file
 from durable_rlm.state.search.errors import SearchUnavailable
 from durable_rlm.state.search.files import IndexFiles, name_of
@@ -102,6 +103,21 @@ async def test_the_index_of_a_larger_input_is_built_once_by_a_process_and_kept(
     await other.close()
 
 
+async def test_without_fts5_small_inputs_are_searched_with_tantivy_or_refused(
+    searched: Searched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def build(path: Path, source: Source, name: str, engine: Engine, report: object) -> None:
+        searched.build()
+
+    monkeypatch.setattr(searched.all, "_build", build)
+    monkeypatch.setattr(fts5, "TOKENIZE", "no_tokenizer_of_this_name")
+    if searched.engine == "tantivy":
+        assert len(await searched.search()(PAYMENT)) == 1
+    else:
+        with pytest.raises(SearchUnavailable, match="has no full-text search"):
+            await searched.search()(PAYMENT)
+
+
 @pytest.mark.processes
 async def test_a_build_is_killed_with_its_search_and_leaves_nothing(
     searched: Searched, monkeypatch: pytest.MonkeyPatch
@@ -164,7 +180,7 @@ async def test_progress_is_reported_at_most_twice_a_second_and_a_failure_as_such
     monkeypatch.setattr(searching, "_SMALL", 0)
     monkeypatch.setattr(searching, "_LONG", 0)
     monkeypatch.setattr(searching, "monotonic", lambda: next(now) / 10)
-    script = "import sys; print(*range(10), 'no space left', sep=chr(10)); sys.exit(1)"
+    script = "import sys; print(*range(6), 'no space left', *range(6, 10), sep=chr(10)); sys.exit(1)"
 
     def command(*_: object) -> list[str]:
         return [sys.executable, "-c", script]
