@@ -16,8 +16,10 @@ _SEARCHED_NAMES = 5_000
 _LONGEST_NAME = 200
 _NEAR = 3
 _OF_DOCUMENTS = frozenset(
-    ("search", "grep", "text", "name", "meta", "place", "lines", "line_of", "pages", "page", "page_of")
-    + ("rows", "records", "sections", "symbols", "notes", "skipped", "names")
+    (
+        *("search", "grep", "text", "name", "meta", "place", "lines", "line_of", "pages", "page", "page_of"),
+        *("rows", "records", "sections", "symbols", "notes", "skipped", "names"),
+    )
 )
 _GOT_DOCUMENTS = re.compile(r"(?:got|not) '?(Document|Documents|Chunk|Section)'?$|'(Document|Documents)' object")
 

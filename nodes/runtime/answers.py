@@ -29,7 +29,7 @@ MOST_LOADED = 128 << 20
 
 
 class LargeTable(dict[str, Any]):
-    """What stands for an answer that is too large a table to be one value: `columns`, `rows`, `bytes` and a `note`."""
+    """A summary of a table that is too large to be one value: `columns`, `rows`, `bytes` and a `note`."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...state.errors import StoreError
+from ...state.errors import StoreError, cli_command
 from ...state.wording import counted, megabytes
 from ..terminal.escape import safe
 from .answer_folder import AnswerFolder, listing
@@ -46,7 +46,7 @@ class Delivery:
             elif is_too_large(run.answer):
                 raise StoreError(
                     f"The answer is a table of {run.answer['table']['rows']:,} rows, too large to print.",
-                    hint=f"`rlm resume {run.thread_id} -o FILE.csv` writes every row.",
+                    hint=f"{cli_command('resume', run.thread_id)} with `-o FILE.csv` writes every row.",
                 )
         except StoreError as failed:
             self.problems.append(failed)

@@ -69,11 +69,11 @@ def print_run(run: dict[str, Any], *, full: bool = False, waits: Sequence[str] =
     if citations := run.get("citations"):
         false = sum(not one["verified"] for one in citations)
         found = f", {false:,} of them NOT FOUND in the input" if false else ", all found in the input"
-        line = f"\n{counted(len(citations), 'citation')}{found}: rlm show {short_id(run['thread_id'])} --citations"
+        line = f"\n{counted(len(citations), 'citation')}{found}; --citations prints them"
         console.print(Text(line, style="bold red" if false else "bold"), soft_wrap=True)
     if files := run.get("files"):
         size = megabytes(sum(one["size"] for one in files))
-        line = f"\n{counted(len(files), 'file')} ({size}): rlm resume {short_id(run['thread_id'])} --files DIR"
+        line = f"\n{counted(len(files), 'file')} ({size}); `rlm resume` writes them into the folder of --files"
         console.print(Text(line, style="bold"), soft_wrap=True)
 
 

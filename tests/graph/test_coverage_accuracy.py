@@ -48,7 +48,9 @@ async def wrong_ones(runner: Runner, shapes: Mapping[str, str], kind: str, first
 
 
 @pytest.mark.parametrize("group", GROUPS)
-async def test_what_was_sent_counts_and_nothing_else(runner: Runner, tmp_path: Path, given: Path, group: str) -> None:
+async def test_all_that_was_sent_counts_and_nothing_else(
+    runner: Runner, tmp_path: Path, given: Path, group: str
+) -> None:
     shapes = GROUPS[group]
     cells = [FIRST_CELL, *(f"begin({name!r})\n{code}" for name, code in shapes.items()), "FINAL('done')"]
     await run_cells(runner, tmp_path, given, *cells)

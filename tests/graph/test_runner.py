@@ -380,12 +380,12 @@ async def test_a_model_that_repeats_itself_gets_notes_which_the_trace_shows(runn
 
 
 async def test_a_value_that_is_not_json_never_matches_a_schema_as_text(runner: Runner, tmp_path: Path) -> None:
-    cells = ["import datetime\nFINAL(datetime.date(2020, 1, 1))", "FINAL('2020')"]
+    cells = ["FINAL(b'2020')", "FINAL('2020')"]
     model = write_script(tmp_path / "m.py", [repl(cell) for cell in cells])
     run = await runner.run("When?", model=model, schema={"type": "string"})
     assert (run.answer, run.turns) == ("2020", 2)
     shown = await runner.queries.show(run.thread_id, runner.graph)
-    assert "a date is no JSON value" in shown["turns"][0]["notes"][0]
+    assert "a bytes is no JSON value" in shown["turns"][0]["notes"][0]
 
 
 async def test_an_answer_of_the_last_turn_names_the_spent_budget(runner: Runner, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_of_two_processes_that_build_at_once_both_end_well_and_one_index_stays(t
 
 
 @pytest.mark.processes
-def test_what_the_process_builds_belongs_to_its_user_alone(tmp_path: Path) -> None:
+def test_an_index_belongs_to_its_user_alone(tmp_path: Path) -> None:
     source = source_of(tmp_path, ["some words"])
     files = IndexFiles(tmp_path / "search")
     files.make()

@@ -47,6 +47,8 @@ class Comparison:
         kind: type = type(left)
         if kind is types.BuiltinFunctionType and type(right) is kind:
             return [(left.__self__, right.__self__), (left.__name__, right.__name__)]
+        if _is_text_and_document(kind, type(right)):
+            return [] if str.__eq__(left, right) else None
         if kind in ATOMS or type(right) in ATOMS:
             return [] if _same_atom(left, right) else None
         known = self._pairs.get(id(left))
@@ -88,6 +90,12 @@ def _is_constant(kind: type) -> bool:
         return True
     # Types of the elements of arrays and tables: numpy and pandas have one, or make another equal one.
     return kind.__module__.startswith(("numpy.dtypes", "pandas.")) and kind.__name__.endswith(("DType", "Dtype"))
+
+
+def _is_text_and_document(one: type, other: type) -> bool:
+    """Return whether one is a plain text and the other a document: earlier versions had a text as the former."""
+    document = other if one is str else one
+    return str in (one, other) and issubclass(document, str) and document.__name__ == "TextDocument"
 
 
 def _same_atom(left: Any, right: Any) -> bool:
