@@ -29,6 +29,8 @@ MAX_NAMES_BYTES = 32 << 20
 """Most bytes of a message that only names variables."""
 MAX_SEEN = 1000
 """Most ranges of the input that a cell's output is said to have."""
+_MOST_SEEN_NAMES = 500_000
+"""Most characters of the names of documents in them."""
 _MAX_NAMES = 100_000
 _REASON = 500
 _MAX_NOTES = 20
@@ -163,6 +165,11 @@ def parse_ended(said: str | bytes, chunks: Sequence[bytes] = (), spool: Spool | 
         raise BadMessage(f"a result that is none: {str(error)[:200]}") from error
 
 
+def _names_are_short(ranges: Sequence[tuple[str, int, int]]) -> bool:
+    """Return whether the names of documents may be saved with the turn, as hints: they may be long, and all alike."""
+    return sum(len(name) for name, _, _ in ranges) <= _MOST_SEEN_NAMES
+
+
 def _ended(ended: _Ended, chunks: Sequence[bytes], spool: Spool) -> CellResult:
     final = _final(ended.final, spool) if ended.final is not None else None
     error, saved = ended.error, ended.snapshot
@@ -176,5 +183,5 @@ def _ended(ended: _Ended, chunks: Sequence[bytes], spool: Spool) -> CellResult:
         seconds=ended.seconds,
         snapshot=Snapshot([one.group() for one in saved.groups], saved.gone, chunks) if saved.error is None else None,
         unsaved=saved.error[:_REASON] if saved.error is not None else None,
-        seen=tuple(one for one in ended.seen if one[1] < one[2]),
+        seen=tuple(one for one in ended.seen if one[1] < one[2]) if _names_are_short(ended.seen) else (),
     )

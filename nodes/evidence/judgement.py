@@ -77,6 +77,10 @@ async def _schema_problem(final: Final, schema: dict[str, Any] | None) -> str:
     if final.text_of is not None:
         return f"a {one_line(final.text_of, 60)} is no JSON value"
     try:
-        return await off_loop(mismatch, await value_to_check(final), schema)
+        value = await value_to_check(final)
+    except SchemaInvalid as error:
+        return str(error)
+    try:
+        return await off_loop(mismatch, value, schema)
     except SchemaInvalid as error:
         return f"the schema itself cannot be used: {error}"

@@ -87,7 +87,7 @@ CHILD = {
 }
 
 
-async def test_what_sub_rlms_send_counts_for_their_caller(runner: Runner, tmp_path: Path, given: Path) -> None:
+async def test_prompts_of_sub_rlms_count_for_their_caller(runner: Runner, tmp_path: Path, given: Path) -> None:
     cells = "\n".join([FIRST_CELL, *CHILDREN.values(), "FINAL('done')"])
     model = tree_script(tmp_path / "m.py", {"top": [cells], **CHILD})
     await runner.run("top", given, model=model, max_depth=2, thread="t")

@@ -64,6 +64,15 @@ async def test_a_schema_is_checked_against_the_objects(runner: Runner, tmp_path:
     assert "does not match the schema" in await notes_of(runner, 1)
 
 
+async def test_a_table_that_is_too_large_to_check_is_refused_for_its_size(
+    runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "MOST_CHECKED", 100)
+    await finish(runner, tmp_path, FRAME + "FINAL(df)", "FINAL([])", schema={"type": "array"})
+    note = await notes_of(runner, 1)
+    assert "too large to check" in note and "cannot be used" not in note
+
+
 async def test_a_value_without_a_form_in_json_is_held_back_once(runner: Runner, tmp_path: Path) -> None:
     code = "FINAL({'found': [b'x']})"
     run = await finish(runner, tmp_path, code, code)
