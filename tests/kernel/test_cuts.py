@@ -208,3 +208,12 @@ def test_the_parts_that_are_seen_are_parsed_as_hostile_data(seen: object) -> Non
 def test_ranges_that_end_before_they_begin_are_not_seen() -> None:
     ended = {"output": "", "snapshot": {}, "seen": [["a", 5, 2], ["b", 1, 3]]}
     assert parse_ended(json.dumps(ended), []).seen == (("b", 1, 3),)
+
+
+def test_what_an_output_has_of_the_input_is_not_saved_with_names_of_any_size() -> None:
+    def seen(name: str) -> object:
+        said = {"output": "", "snapshot": {}, "seen": [[name, 0, 5], [name, 5, 5]] * 500}
+        return parse_ended(json.dumps(said)).seen
+
+    assert seen("a.txt") == (("a.txt", 0, 5),) * 500
+    assert seen("n" * 10_000) == ()

@@ -198,12 +198,3 @@ def test_names_of_documents_in_ranges_are_limited_with_the_prompt(monkeypatch: p
     monkeypatch.setattr(posted_calls, "MAX_PROMPT", 100)
     with pytest.raises(BadMessage, match="more text than a call may have"):
         parse_calls(plain(origin={"ranges": [["n" * 100, 0, 1]]}))
-
-
-def test_what_an_output_has_of_the_input_is_not_saved_with_names_of_any_size() -> None:
-    def seen(name: str) -> object:
-        said = {"output": "", "snapshot": {}, "seen": [[name, 0, 5], [name, 5, 5]] * 500}
-        return parse_ended(json.dumps(said)).seen
-
-    assert seen("a.txt") == (("a.txt", 0, 5),) * 500
-    assert seen("n" * 10_000) == ()
