@@ -78,7 +78,7 @@ def _explained(error: Any, names: "Iterable[str]") -> str:
         return "`re`, `json` and others take a str: write document.text."
     if isinstance(error, AttributeError) and type(error.obj) is str and error.name in _OF_DOCUMENTS:
         return (
-            f"Documents have .{error.name}, a text that is none has not: use `re`, .splitlines(), chunks(text) and "
+            f"Documents have .{error.name}, a plain text has not: use `re`, .splitlines(), chunks(text) and "
             "cite(text, quote)."
         )
     return ""

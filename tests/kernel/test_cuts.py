@@ -210,7 +210,7 @@ def test_ranges_that_end_before_they_begin_are_not_seen() -> None:
     assert parse_ended(json.dumps(ended), []).seen == (("b", 1, 3),)
 
 
-def test_what_an_output_has_of_the_input_is_not_saved_with_names_of_any_size() -> None:
+def test_ranges_of_an_output_are_not_saved_with_names_of_any_size() -> None:
     def seen(name: str) -> object:
         said = {"output": "", "snapshot": {}, "seen": [[name, 0, 5], [name, 5, 5]] * 500}
         return parse_ended(json.dumps(said)).seen

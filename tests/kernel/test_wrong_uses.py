@@ -61,7 +61,7 @@ def test_functions_that_take_a_str_say_so_of_documents(docs: Documents) -> None:
 def test_a_text_that_is_no_document_says_what_works_on_it() -> None:
     with pytest.raises(AttributeError) as of_str:
         "a text".search("words")  # type: ignore[attr-defined]
-    assert "a text that is none has not: use `re`" in explanation(of_str.value, [])
+    assert "a plain text has not: use `re`" in explanation(of_str.value, [])
     with pytest.raises(AttributeError) as other:
         "a text".upperr()  # type: ignore[attr-defined]
     assert explanation(other.value, []) == ""
