@@ -22,7 +22,7 @@ from ..terminal.escape import safe, safe_json, short_id
 from ..terminal.printed_commands import pasteable, pasteable_error
 from . import gc_tuning
 from .delivery import Delivery, beside
-from .shown_answer import put_shown
+from .shown_answer import is_too_large, put_shown
 from .signals import STOPPED, Stopping, interruptible, leave
 from .summary import brought_back, command_line, ended, failure, to_json, what_next
 
@@ -372,7 +372,7 @@ def report_outcome(cli_run: CliRun, came: RunAttempt) -> int:
         say(f"Error: {safe(pasteable(str(problem), invocation))}", style="bold red", whole=True)
         status = problem.exit_code
     lines = what_next(run, invocation, came.limits)
-    if answered and status:
+    if answered and status and not is_too_large(run.answer):
         lines = [f"Print it: {command_line(invocation, 'resume', short_id(run.thread_id))}"]
     if invocation.json:
         files = run.files if delivery.files is None else delivery.files

@@ -12,6 +12,7 @@ import typer
 
 from durable_rlm.graph.exit_status import EXIT_CODES
 from durable_rlm.graph.run import Run
+from durable_rlm.nodes.runtime.answers import LargeTable
 from durable_rlm.state.errors import RlmError, StoreError, UnknownThread
 from durable_rlm.state.model_specs import MODEL_SETTINGS
 from durable_rlm.state.settings import RunSettings
@@ -264,6 +265,13 @@ def test_the_path_of_the_answer_is_checked_before_the_run(rlm: Rlm, fake: Fake, 
     done = rlm("run", "Q?", "--model", "m", "--output", "answer.txt", "--json")
     assert (tmp_path / "answer.txt").read_text() == "A\n" and json.loads(done.out)["answer"] == "A"
     assert rlm("run", "Q?", "--model", "m", "-o", "-").out == "A\n"
+
+
+def test_a_table_that_is_too_large_to_print_is_named_with_the_command_that_writes_it(rlm: Rlm, fake: Fake) -> None:
+    fake(Run("t", "answered", answer=LargeTable({"table": {"columns": [], "rows": 5, "bytes": 6, "note": ""}})))
+    done = rlm("resume", "t")
+    assert (done.code, done.out) == (1, "") and "resume t -o FILE.csv" in done.err and "Print it" not in done.err
+    assert json.loads(rlm("resume", "t", "--json").out)["answer"]["table"]["rows"] == 5
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
