@@ -21,6 +21,8 @@ _MIDDLE = 96
 """Characters kept of the middle of a text."""
 _MIDDLE_OF_RECORD = 256
 """Those of the middle of a line of JSON, of which escapes are a part."""
+_STRIPPED = 64
+"""Characters of white space at the ends of a document, at most."""
 WHOLE, CELLS, RECORD = "whole", "cells", "record"
 """Forms of a cut: a whole document, the cells of a row joined by line ends, a line of JSON."""
 
@@ -49,8 +51,11 @@ class Cut(NamedTuple):
 
     @property
     def least(self) -> int:
-        """The least characters of a prompt in which it is. A row and a record are often there only in part."""
-        return self.end - self.first if self.form in ("", WHOLE) else 0
+        """The least characters of a prompt in which it is: a document that was read whole is not in a prompt by half.
+
+        Code may have taken away white space at its ends.
+        """
+        return self.end - self.first - _STRIPPED if self.whole else 0
 
 
 _cuts: "deque[tuple[Any, ...]]" = deque(maxlen=_KEPT)

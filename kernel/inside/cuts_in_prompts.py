@@ -31,6 +31,10 @@ _MOST_READ = 16
 """Documents read whole, of which one or more may be in a prompt, that are sent."""
 _FREE_WORK = 64 << 20
 """Characters that are searched for one batch, beside some times those of its prompts."""
+_MOST_SEARCHED = 32 << 20
+"""Bytes of documents that were read whole in which old cuts are searched for, for one batch."""
+_PART, _SOME = 1000, 8
+"""Characters around the middle of a prompt, and lines in them, that are searched for in documents."""
 _MOST_THREADS = 1 << 13
 _PARTS_OF_ESCAPES = re.compile(r"^u?[0-9a-fA-F]{0,4}(?=\\u)|\\u?[0-9a-fA-F]{0,3}$")
 _QUOTATION_MARK = re.compile(r'(?<!\\)"')
@@ -43,15 +47,24 @@ class CutsInPrompts:
         self._path = path
         self._last: dict[int, int] = {}
         """By thread: the number of the last note when it last posted calls."""
+        self._first = 0
+        """The number of the last note when calls were posted last before this cell."""
         self._old: deque[Cut] = deque(maxlen=_LOOKED_AT)
         self._equal: dict[str, list[Cut]] = {}
         """The old cuts by their middles: one that is near may be equal to one that is not."""
+        self._elsewhere: dict[tuple[str, tuple[int, int]], bool] = {}
+        """Whether other documents that were read whole have an old cut, too; for one batch."""
+        self._to_search = 0
         self._added = 0
         self._at = 0
         self._read: tuple[Cut, ...] = ()
         """The documents read whole before the last calls."""
         self._loose: dict[tuple[int, int], Cut] | None = {}
         """Documents of which code may have any part in its variables. None: too many."""
+
+    def begin(self) -> None:
+        """Begin a cell. Threads that it starts have none of the cuts that earlier cells have used."""
+        self._first = max(self._last.values(), default=0)
 
     def of(self, prompts: Sequence[str]) -> list[list[Hint]]:
         """Return, for each prompt of one batch, the parts of documents that it may have been made from."""
@@ -63,16 +76,19 @@ class CutsInPrompts:
 
     def _of(self, prompts: Sequence[str]) -> list[list[Hint]]:
         thread = get_ident()
-        fresh = noted_since(self._last.get(thread, 0), self._path, thread, _LOOKED_AT)
+        fresh = noted_since(self._last.get(thread, self._first), self._path, thread, _LOOKED_AT)
         if len(self._last) > _MOST_THREADS:
             self._last.clear()
         self._last[thread] = latest()
         found = _in_order(fresh, prompts)
+        whole = self._whole(fresh)
+        self._elsewhere.clear()
+        self._to_search = _MOST_SEARCHED
         for number, prompt in enumerate(prompts):
             if not found[number] and self._old:
-                found[number] = self._among_old(prompt)
+                found[number] = self._among_old(prompt, whole)
         self._keep(fresh)
-        for number, read in enumerate(self._read_whole(fresh, found, len(prompts))):
+        for number, read in enumerate(self._read_whole(fresh, found, prompts)):
             found[number] = found[number] or list(read)
         return [_hints(cuts) for cuts in found]
 
@@ -87,8 +103,18 @@ class CutsInPrompts:
             found = list(whole.values())
         return _hints(found)
 
-    def _among_old(self, prompt: str) -> list[Cut]:
-        """Return what was cut before earlier calls and is in a prompt, near what was found there last."""
+    def _whole(self, fresh: list[Cut]) -> dict[tuple[int, int], Cut] | None:
+        """Return the documents of which code may have the text in its variables. None: too many."""
+        whole = {one.part: one for one in fresh if one.whole} | {one.part: one for one in self._read}
+        if self._loose is None or len(whole | self._loose) > _MOST_READ:
+            return None
+        return whole | self._loose
+
+    def _among_old(self, prompt: str, whole: dict[tuple[int, int], Cut] | None) -> list[Cut]:
+        """Return what was cut before earlier calls and is in a prompt, near what was found there last.
+
+        What other documents have as well, which were read whole, may be from them: it is left out.
+        """
         escaped = "\\" in prompt
         first = max(0, min(self._at, len(self._old)) - _BACK)
         near = list(self._old)[first : first + _BACK + _AHEAD]
@@ -99,7 +125,24 @@ class CutsInPrompts:
         ]
         if found:
             self._at = found[-1][0]
-        return _different(equal for _, one in found for equal in self._equal.get(one.middle, [one]))
+        return _different(
+            equal for _, one in found if not self._is_in(one, whole) for equal in self._equal.get(one.middle, [one])
+        )
+
+    def _is_in(self, cut: Cut, whole: dict[tuple[int, int], Cut] | None) -> bool:
+        """Return whether other documents that were read whole have a cut, too. In doubt they have."""
+        if whole is None:
+            return True
+        others = [part for part in whole if part != cut.part]
+        key = cut.middle, cut.part
+        if others and key not in self._elsewhere:
+            size = sum(end - start for start, end in others)
+            if size > self._to_search:
+                return True
+            self._to_search -= size
+            line, pack = _line(cut).encode(), Pack.open(self._path)
+            self._elsewhere[key] = any(line in pack.read(*part) for part in others)
+        return bool(others) and self._elsewhere[key]
 
     def _keep(self, fresh: list[Cut]) -> None:
         """Keep cuts for later calls."""
@@ -116,7 +159,7 @@ class CutsInPrompts:
             if len(equal) <= _MOST_ALIKE and _place(one) not in map(_place, equal):
                 equal.append(one)
 
-    def _read_whole(self, fresh: list[Cut], found: list[list[Cut]], prompts: int) -> list[tuple[Cut, ...]]:
+    def _read_whole(self, fresh: list[Cut], found: list[list[Cut]], prompts: Sequence[str]) -> list[tuple[Cut, ...]]:
         """Return, for each prompt, the documents of whose text it may have a part that code cut by itself.
 
         Code that reads one document after the other, and asks about each at once, asks about the last one. Of several
@@ -127,20 +170,43 @@ class CutsInPrompts:
         read = read or self._read
         self._read = read
         different = {one.part: one for one in read}
-        if prompts > 1 and len(read) == prompts:
+        if 1 < len(prompts) == len(read) and self._are_in_order(read, prompts):
             return [(one,) for one in read]
         if len(different) > 1 and self._loose is not None:
             self._loose |= different
             if len(self._loose) > _MOST_READ:
                 self._loose = None
         if self._loose is None:
-            return [()] * prompts
-        return [(*(different | self._loose).values(),)] * prompts
+            return [()] * len(prompts)
+        return [(*(different | self._loose).values(),)] * len(prompts)
+
+    def _are_in_order(self, read: Sequence[Cut], prompts: Sequence[str]) -> bool:
+        """Return whether each prompt may be made from the document that was read as the same one of so many.
+
+        It has to have a line of it. Of too many or too long documents nothing is known: they mostly are in order.
+        """
+        if sum(one.part[1] - one.part[0] for one in read) > _MOST_SEARCHED:
+            return True
+        pack = Pack.open(self._path)
+        return all(
+            any(line in text for line in _some_lines(prompt))
+            for prompt, text in zip(prompts, (pack.read(*one.part) for one in read), strict=True)
+        )
 
 
 def _without_repetitions(cuts: list[Cut]) -> list[Cut]:
     """Return the cuts without those that are the same part as the one before."""
     return [one for at, one in enumerate(cuts) if not at or _place(one) != _place(cuts[at - 1])]
+
+
+def _some_lines(prompt: str) -> Iterator[bytes]:
+    """Yield some lines of a prompt, those in its middle first, also of a text that is in JSON."""
+    middle = len(prompt) // 2
+    part = prompt[max(0, middle - _PART) : middle + _PART].replace("\\n", "\n").replace("\\r", "")
+    lines = sorted((line.strip().encode() for line in part.split("\n")), key=len, reverse=True)
+    yield from (line for line in lines[:_SOME] if len(line) >= _LEAST)
+    # A line that was cut, or has a number before it.
+    yield from (line[len(line) // 3 : -len(line) // 3] for line in lines[:_SOME] if len(line) >= 3 * _LEAST)
 
 
 def _line(cut: Cut) -> str:

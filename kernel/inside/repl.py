@@ -92,6 +92,7 @@ class KernelRepl:
         """Begin a cell: append entries to `history`, and put back names that code overwrote."""
         self._snapshots.prepare(code)
         self._cuts_before = latest()
+        self._cuts.begin()
         self._history.extend(history)
         self._install()
         self._finish.begin()

@@ -155,7 +155,7 @@ async def _value(answer: AnswerRef, text: str, texts: Texts) -> Any:
 
 
 def _described(head: TableHead) -> LargeTable:
-    columns = [column._asdict() for column in head.columns]
+    columns = [{"name": column.name, "type": column.type} for column in head.columns]
     note = f"A table of {megabytes(head.size)} is not one value: -o FILE writes every row of it."
     return LargeTable({"table": {"columns": columns, "rows": head.rows, "bytes": head.size, "note": note}})
 

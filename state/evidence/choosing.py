@@ -114,8 +114,7 @@ def choose(
     rest: list[Passage] = []
     before = 0
     for one in found:
-        hinted = one.candidates[0].hinted > 0
-        known = hinted or not may_have_more(one)
+        known = not may_have_more(one)
         if known and len(one.documents) == 1:
             one.choose(next(iter(one.documents)))
         elif known and len(one.documents) <= _MOST_CANDIDATES:
@@ -127,11 +126,25 @@ def choose(
                 one.choose(named)
         before = one.end
     _choose_together(body, rest)
-    present = {one.chosen.document for one in found if one.chosen}
-    for one in rest:
-        there = one.documents & present
-        if one.chosen is None and len(there) == 1:
-            one.choose(next(iter(there)))
+    _choose_beside(found, rest)
+
+
+def _choose_beside(found: Sequence[Passage], rest: Sequence[Passage]) -> None:
+    """Choose the only document of which there are other passages, where it has them in the same order as the text."""
+    chosen: dict[int, list[tuple[int, int]]] = {}
+    for one in found:
+        if one.chosen:
+            chosen.setdefault(one.chosen.document, []).append((one.start, one.chosen.place))
+    for one in [one for one in rest if one.chosen is None]:
+        there = one.documents & chosen.keys()
+        if len(there) == 1:
+            document = next(iter(there))
+            beside = chosen[document]
+            at = bisect_left(beside, (one.start, 0))
+            first = beside[at - 1][1] if at else -1
+            last = beside[at][1] if at < len(beside) else 1 << 62
+            if any(first < one.place < last for one in one.candidates if one.document == document):
+                one.choose(document)
 
 
 def _choose_together(body: bytes, rest: Sequence[Passage]) -> None:

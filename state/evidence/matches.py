@@ -43,12 +43,12 @@ class Matches:
     def may_have_more(self, start: int, end: int) -> bool:
         """Return whether the bytes `start` to `end` may have places that were not found.
 
-        A place is known by any of its samples, which are `step` bytes apart. It was missed only where each window of
-        the text that could be such a sample is crowded.
+        A place is known by any of its samples, which are `step` bytes apart. It was missed where no window of the text
+        is such a sample, because the text is short, or where each that could be one is crowded.
         """
-        if not self.complete:
-            return True
         windows = end - start - WINDOW + 1
+        if not self.complete or windows < self.step:
+            return True
         counts = [0] * self.step
         for window in self.crowded[bisect_left(self.crowded, start) : bisect_left(self.crowded, start + windows)]:
             counts[(window - start) % self.step] += 1

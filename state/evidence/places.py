@@ -9,7 +9,7 @@ Synchronous, at the speed of a disk: to be called in a thread. Time is in propor
 
 import os
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
 from ..blobs.range_index import LEAST_RANGE, RangeIndex
@@ -24,8 +24,11 @@ _LEAST_HINT = 24
 _MOST_HINTS = 1000
 _MOST_OCCURRENCES = 8
 """Occurrences of a short cut in one text that are looked at."""
+_EXACT = 2
 _STRIPPED = 4
 """Bytes of white space that code may have taken away at an end of a cut."""
+_FREE_BYTES, _READINGS = 1 << 20, 16
+"""Bytes of cuts that are searched for passages at most: so many, and so many for each byte of the text."""
 _LOOKED_AT, _BEGINNING = 16, 4 << 10
 """Documents, and bytes of each, that are looked at for carriage returns."""
 _TABLES = (".csv", ".tsv")
@@ -81,6 +84,7 @@ class _Placing:
         self._documents = documents
         self._cuts = self._in_bytes(hints) if hints else []
         self._cut: dict[int, list[tuple[int, int]]] = _by_document(self._cuts)
+        self._to_read = _FREE_BYTES + _READINGS * len(body)
         self._views: list[View] = []
         self._found: list[Matches] = []
         self._candidates: list[Candidate] = []
@@ -172,13 +176,13 @@ class _Placing:
         return sorted(cuts)
 
     def _is_hinted(self, document: int, start: int, end: int) -> int:
-        """Return whether the kernel cut at least half of a range: 2 if it cut no more there, else 1, else 0."""
+        """Return whether the kernel cut at least half of a range: `_EXACT` if it cut no more there, or 1, else 0."""
         if 2 * overlap(self._cut.get(document, []), start, end) < end - start:
             return 0
         first = bisect_left(self._cuts, (document, start - _STRIPPED, 0))
         behind = bisect_left(self._cuts, (document, end, 0))
         inside = [(at, last) for _, at, last in self._cuts[first:behind] if last <= end + _STRIPPED]
-        return 2 if 2 * overlap(merged(inside), start, end) >= end - start else 1
+        return _EXACT if 2 * overlap(merged(inside), start, end) >= end - start else 1
 
     def _in_documents(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
         """Yield a range of the pack as parts of its documents. What is in no document is left out."""
@@ -190,10 +194,24 @@ class _Placing:
             number += 1
 
     def _may_have_more(self, one: Passage) -> bool:
-        """Return whether the input may have a passage at places that are not known."""
+        """Return whether documents that count may have a passage at places that are not known."""
+        hinted = one.candidates[0].hinted
+        if hinted == _EXACT:
+            return False
         first = max(one.candidates, key=lambda candidate: candidate.length)
         start, end = self._in_view(one, first)
-        return self._found[first.view].may_have_more(start, end)
+        if not self._found[first.view].may_have_more(start, end):
+            return False
+        return not hinted or self._is_cut_elsewhere(self._views[first.view].text[start:end], one.documents)
+
+    def _is_cut_elsewhere(self, said: bytes, known: Set[int]) -> bool:
+        """Return whether the kernel has cut a text from documents that are not known to have it. In doubt it has."""
+        for document, ranges in self._cut.items():
+            for start, end in ranges if document not in known else ():
+                self._to_read -= end - start
+                if self._to_read < 0 or said in os.pread(self._descriptor, end - start, start):
+                    return True
+        return False
 
     def _in_view(self, one: Passage, of: Candidate) -> tuple[int, int]:
         view = self._views[of.view]

@@ -217,3 +217,40 @@ def test_ranges_of_an_output_are_not_saved_with_names_of_any_size() -> None:
 
     assert seen("a.txt") == (("a.txt", 0, 5),) * 500
     assert seen("n" * 10_000) == ()
+
+
+async def test_threads_of_a_cell_are_not_taken_to_use_what_earlier_cells_have_cut(leases: Asked) -> None:
+    await leases.run(f"llm_query(context[6][{PART}])")
+    await leases.run(
+        "from concurrent.futures import ThreadPoolExecutor\ntexts = [d.text for d in context[:3]]\n"
+        f"with ThreadPoolExecutor(2) as pool: list(pool.map(lambda t: llm_query(t[{PART}]), texts))"
+    )
+    assert leases.sent() == [[]] * 3
+
+
+async def test_an_old_cut_does_not_count_where_documents_that_were_read_have_it_too(leases: Asked) -> None:
+    await leases.run(f"part = context[6][{PART}]\nllm_query('Q')")
+    await leases.run("llm_query(part)")
+    assert leases.sent() == [["lease 6.txt"]]
+    await leases.run(f"texts = [d.text for d in context[:2]]\nllm_query(texts[1][{PART}])")
+    assert leases.sent() == [[]]
+
+
+async def test_documents_that_were_read_are_not_paired_with_prompts_of_others(leases: Asked) -> None:
+    await leases.run(
+        f"texts = [context[2].text, context[5].text]\nllm_query_batched([texts[1][{PART}], texts[0][100:400]])"
+    )
+    assert leases.sent() == [[], ["lease 2.txt"]]
+
+
+async def test_a_stripped_text_is_the_cut_that_it_was(leases: Asked) -> None:
+    await leases.run(f"for d in context[:2]: d.text\nllm_query(context[4][{FIRST - 1}:{FIRST + SIZE}].strip())")
+    assert leases.sent() == [["lease 4.txt"]]
+
+
+async def test_a_part_of_a_chunk_is_cut_from_its_document(leases: Asked) -> None:
+    await leases.run(f"c = chunks(context[3], max_chars=5000)[0]\nllm_query(c[{PART}])\nprint(next(c.grep('swept')))")
+    assert leases.sent() == [["lease 3.txt"]]
+    text = LEASES["lease 3.txt"]
+    line = next(line for line in text.split("\n") if "swept" in line)
+    assert line in [text[start:end] for name, start, end in leases.seen if name == "lease 3.txt"]

@@ -314,3 +314,68 @@ def test_repetitions_are_looked_at_within_bounds(tmp_path: Path, kind: str, monk
     found = corpus.placed(HOSTILE[kind])
     assert looks < 50_000
     assert all(start < end for start, end in found.ranges)
+
+
+@pytest.mark.parametrize("offset", range(0, 512, 37))
+def test_a_passage_too_short_for_all_its_places_to_be_known_counts_for_no_document(leases: Corpus, offset: int) -> None:
+    assert leases.placed(QUESTION + CLAUSE[offset : offset + 150]).ranges == []
+
+
+def test_a_short_passage_of_documents_that_were_read_counts_where_one_of_them_has_it(leases: Corpus) -> None:
+    hints = [(f"lease {at}.txt", 0, 5000) for at in (1, 2)]
+    for offset in range(0, 512, 37):
+        assert leases.placed(QUESTION + CLAUSE[offset : offset + 150], hints).ranges == []
+    found = leases.placed(QUESTION + leases.texts["lease 2.txt"][256:406], hints)
+    assert leases.names(found) == {"lease 2.txt"}
+
+
+def test_a_cut_that_is_in_the_text_as_a_whole_beats_one_of_which_a_part_is(leases: Corpus) -> None:
+    hints = [("lease 1.txt", 3037, 3737), ("lease 4.txt", 2900, 4000), ("lease 6.txt", 0, 6000)]
+    assert leases.names(leases.placed(QUESTION + CLAUSE, hints)) == {"lease 1.txt"}
+
+
+def test_a_passage_is_not_of_the_document_beside_it_where_the_order_is_another(leases: Corpus) -> None:
+    hints = [(f"lease {at}.txt", 3000 + 37 * at, 3700 + 37 * at) for at in (1, 4)]
+    before, after = (leases.texts["lease 1.txt"][start : start + 300] for start in (1000, 4500))
+    assert leases.names(leases.placed(f"{before}\n---\n{CLAUSE}\n---\n{after}", hints)) == {"lease 1.txt"}
+    [one, other] = leases.placed(f"{before}\n---\n{after}\n---\n{CLAUSE}", hints).ranges
+    assert one[1] - one[0] < 400 and other[1] - other[0] < 400
+
+
+FORMS_OF_ROWS: dict[str, Callable[[list[str]], str]] = {
+    "JSON": lambda row: json.dumps(dict(zip(("id", "text", "when", "amount"), row, strict=True))),
+    "words": lambda row: "; ".join(f"{name} = {cell}" for name, cell in zip("abcd", row, strict=True)),
+    "Markdown": lambda row: "| " + " | ".join(row) + " |",
+    "list": str,
+}
+
+
+@pytest.mark.parametrize("form", FORMS_OF_ROWS)
+def test_a_row_is_found_by_its_cells_where_code_has_cut_it(tmp_path: Path, form: str) -> None:
+    rows = [[str(at), prose(f"row {at}", 40).replace("\n", " ").strip(), f"2024-0{at}-01", "12"] for at in range(1, 9)]
+    text = "".join(",".join(row) + "\n" for row in rows)
+    corpus = stored(tmp_path, {"a.csv": text, "b.csv": text.replace("2024", "2023")})
+    start = text.index(",".join(rows[3]))
+    said = FORMS_OF_ROWS[form](rows[3])
+    size = len(",".join(rows[3]))
+    [(first, last)] = corpus.placed(QUESTION + said, [("a.csv", start, start + size)]).ranges
+    assert (first - start, last - start) == pytest.approx((0, size), abs=3)
+    assert corpus.placed(QUESTION + said).ranges == []
+    assert corpus.placed(QUESTION + said.upper(), [("a.csv", start, start + size)]).ranges == []
+
+
+def test_the_text_of_a_record_is_found_without_its_escapes(tmp_path: Path) -> None:
+    said = 'He said "no".\nZürich, 3 o\'clock: ' + prose("said", 80)
+    record = json.dumps({"id": 7, "text": said, "who": "me"})
+    corpus = stored(tmp_path, {"a.jsonl": f'{{"id": 6}}\n{record}\n', "b.jsonl": f"{record}\n"})
+    [(first, last)] = corpus.placed(f"{QUESTION}{said}", [("a.jsonl", 10, 10 + len(record))]).ranges
+    assert f'{{"id": 6}}\n{record}\n'[first:last] == json.dumps(said)[1:-1]
+
+
+def test_lines_that_code_split_and_joined_are_found_in_a_file_with_carriage_returns(tmp_path: Path) -> None:
+    text = prose("crlf", 2000).replace("\n", "\r\n")
+    corpus = stored(tmp_path, {"a.txt": text, "b.txt": prose("other", 500)})
+    part = text[200:1400]
+    for body in ("\n".join(part.splitlines()), "\n".join(f"{at}: {one}" for at, one in enumerate(part.splitlines()))):
+        [(first, last)] = corpus.placed(QUESTION + body).ranges
+        assert (first, last) == pytest.approx((200, 1400), abs=3)
