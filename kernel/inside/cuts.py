@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 Hint = tuple[str, int, int]
 """A document's name, and the beginning and the end of a part of it in characters."""
-_KEPT = 1 << 13
+_KEPT = 1 << 15
+"""About 12 MB."""
 _MIDDLE = 96
 """Characters kept of the middle of a text."""
 _MIDDLE_OF_RECORD = 256

@@ -7,6 +7,7 @@ with the call.
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, islice
 from json import dumps, loads
 from threading import get_ident
 
@@ -14,12 +15,15 @@ from .context_file import Pack
 from .cuts import RECORD, Cut, Hint, latest, noted_since
 from .line_index import line_index
 
-_LOOKED_AT = 4096
+_LOOKED_AT = 1 << 15
 """Notes that are looked at for one batch of prompts, at most."""
+_OLD = 4096
 _AHEAD, _BACK = 32, 16
 """Texts searched for after the last one found in a prompt, at least, and before it."""
-_SEARCHES = 1 << 14
+_SEARCHES = 1 << 15
 """Searches for one batch, when its prompts are few."""
+_SKIPPED = 1 << 12
+"""Repetitions of a text that are passed over for one prompt."""
 _LEAST = 16
 """The least characters by which a text is recognized."""
 _MOST_HINTS = 1000
@@ -29,7 +33,7 @@ _MOST_ALIKE = 8
 """Equal texts that are sent when nothing tells which of them was used."""
 _MOST_READ = 16
 """Documents read whole, of which one or more may be in a prompt, that are sent."""
-_FREE_WORK = 64 << 20
+_FREE_WORK = 128 << 20
 """Characters that are searched for one batch, beside some times those of its prompts."""
 _MOST_SEARCHED = 32 << 20
 """Bytes of documents that were read whole in which old cuts are searched for, for one batch."""
@@ -49,7 +53,7 @@ class CutsInPrompts:
         """By thread: the number of the last note when it last posted calls."""
         self._first = 0
         """The number of the last note when calls were posted last before this cell."""
-        self._old: deque[Cut] = deque(maxlen=_LOOKED_AT)
+        self._old: deque[Cut] = deque(maxlen=_OLD)
         self._equal: dict[str, list[Cut]] = {}
         """The old cuts by their middles: one that is near may be equal to one that is not."""
         self._elsewhere: dict[tuple[str, tuple[int, int]], bool] = {}
@@ -117,7 +121,7 @@ class CutsInPrompts:
         """
         escaped = "\\" in prompt
         first = max(0, min(self._at, len(self._old)) - _BACK)
-        near = list(self._old)[first : first + _BACK + _AHEAD]
+        near = list(islice(self._old, first, first + _BACK + _AHEAD))
         found = [
             (at, one)
             for at, one in enumerate(near, first)
@@ -148,7 +152,7 @@ class CutsInPrompts:
         """Keep cuts for later calls."""
         self._old.extend(fresh)
         self._added += len(fresh)
-        again = self._added > _LOOKED_AT
+        again = self._added > _OLD
         if again:
             # Some of them are no longer kept.
             self._equal.clear()
@@ -289,25 +293,25 @@ def _in_order(cuts: list[Cut], prompts: Sequence[str]) -> list[list[Cut]]:
     Of several with equal text, one is in each prompt when there are as many of them as there are texts in the prompts;
     otherwise nothing tells them apart.
     """
-    by_middle: dict[str, _Equal] = {}
-    for one in cuts:
-        equal = by_middle.get(one.middle)
-        if equal is None:
-            equal = by_middle[one.middle] = _Equal(_line(one))
-            equal.least = one.least
-        equal.least = min(equal.least, one.least)
-        equal.cuts.append(one)
-    groups = list(by_middle.values())
+    sequence = [group for group, _ in groupby(_grouped(cuts))]
     ahead = max(_AHEAD, _SEARCHES // max(1, len(prompts)))
     work = _FREE_WORK + 8 * _AHEAD * sum(map(len, prompts))
     at = 0
     found: list[list[tuple[_Equal, int]]] = []
     for prompt in prompts:
         inside: list[tuple[_Equal, int]] = []
+        looked_for: set[_Equal] = set()
         escaped = "\\" in prompt
-        number, last = max(0, at - _BACK), at + ahead
-        while number < min(last, len(groups)) and work > 0:
-            group = groups[number]
+        left, skipped = ahead + _BACK, 0
+        for number in range(max(0, at - _BACK), len(sequence)):
+            group = sequence[number]
+            if group in looked_for and skipped < _SKIPPED:
+                skipped += 1
+                continue
+            if group in looked_for or left <= 0 or work <= 0:
+                break
+            left -= 1
+            looked_for.add(group)
             # A document that was read whole is longer than a prompt with a part of it.
             form = _said_in(group.line, prompt, escaped) if group.least <= len(prompt) else ""
             work -= len(prompt)
@@ -316,12 +320,26 @@ def _in_order(cuts: list[Cut], prompts: Sequence[str]) -> list[list[Cut]]:
                 inside.append((group, many))
                 group.times += many
                 group.prompts += 1
-                at, last = number, max(last, number + ahead)
-            number += 1
+                at, left, skipped = number, max(left, ahead), 0
         found.append(inside)
-    for group in groups:
+    for group in set(sequence):
         group.arrange()
     return [[one for group, many in inside for one in group.give(many)] for inside in found]
+
+
+def _grouped(cuts: list[Cut]) -> list[_Equal]:
+    """Return for each cut, in order, the cuts that are equal to it."""
+    by_middle: dict[str, _Equal] = {}
+    sequence: list[_Equal] = []
+    for one in cuts:
+        equal = by_middle.get(one.middle)
+        if equal is None:
+            equal = by_middle[one.middle] = _Equal(_line(one))
+            equal.least = one.least
+        equal.least = min(equal.least, one.least)
+        equal.cuts.append(one)
+        sequence.append(equal)
+    return sequence
 
 
 def _different(cuts: Iterable[Cut]) -> list[Cut]:
