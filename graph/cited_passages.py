@@ -3,14 +3,16 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..nodes.evidence.citations import citations_of
 from ..nodes.runtime.dependencies import Stores
 from ..state.errors import StoredDataDamaged, UsageError
 from ..state.evidence.citations import Citation
 from ..state.evidence.stored_texts import StoredTexts
-from ..state.run_state import RunState
+
+if TYPE_CHECKING:
+    from ..state.run_state import RunState
 
 _AROUND = 400
 """Characters that are read before and after a passage."""
@@ -18,7 +20,7 @@ _LINES = 3
 """Lines of them that are shown, with that in which the passage begins or ends."""
 
 
-async def cited_passages(stores: Stores, state: RunState, number: int | None) -> list[dict[str, Any]]:
+async def cited_passages(stores: Stores, state: "RunState", number: int | None) -> list[dict[str, Any]]:
     """Return the citations of the answer, or of one that waits for approval, with the text around each.
 
     Raises UsageError when there is none of this number, StoredDataDamaged.
@@ -31,7 +33,7 @@ async def cited_passages(stores: Stores, state: RunState, number: int | None) ->
     return await asyncio.to_thread(_with_surroundings, stores, state, chosen)
 
 
-def _with_surroundings(stores: Stores, state: RunState, citations: Sequence[Citation]) -> list[dict[str, Any]]:
+def _with_surroundings(stores: Stores, state: "RunState", citations: Sequence[Citation]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [{**one, "before": None, "after": None} for one in citations]
     places: defaultdict[str, list[int]] = defaultdict(list)
     for at, one in enumerate(citations):

@@ -13,13 +13,14 @@ from typing import Any, Literal, cast
 from langchain_core.messages import AIMessage
 from langgraph.types import StateSnapshot
 
+from ..nodes.evidence.citations import citations_of
 from ..state.blobs.texts import Texts
 from ..state.errors import StoreError
 from .langgraph_ids import checkpoint_called
 from .run import answer_of
 from .shown_requests import ShownRequests
 
-ANSWER = "answer_value"
+ANSWER, CITATIONS = "answer_value", "citations"
 _INTERRUPT = "__interrupt__"
 
 
@@ -89,10 +90,11 @@ class StreamAdapter:
 
 
 async def with_answer(values: Any, texts: Texts) -> Any:
-    """Return the values of a state with the answer itself, once there is one. Raises StoreError."""
+    """Return the values of a state with the answer itself and its citations, once there is one. Raises StoreError."""
     if not isinstance(values, dict) or not values.get("answer"):
         return values
-    return {**values, ANSWER: await answer_of(cast(Any, values), texts)}
+    citations = await citations_of(values["answer"], texts)
+    return {**values, ANSWER: await answer_of(cast(Any, values), texts), CITATIONS: citations}
 
 
 async def snapshot_with_answer(snapshot: StateSnapshot, texts: Texts) -> StateSnapshot:

@@ -135,6 +135,11 @@ class RunOutput(TypedDict, total=False):
         Any, Field(title="Answer", description="The answer itself: a text, or the JSON value that the code gave")
     ]
     """Read from the store as `answer` says; in no checkpoint, so that a long answer is stored once."""
+    citations: Annotated[
+        list[dict[str, Any]],
+        Field(title="Citations", description="The passages of the input that the answer cites, each checked"),
+    ]
+    """Read from the store likewise."""
     status: Status
     usage: Usage
     note: str | None

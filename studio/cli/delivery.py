@@ -46,7 +46,7 @@ class Delivery:
             elif is_too_large(run.answer):
                 raise StoreError(
                     f"The answer is a table of {run.answer['table']['rows']:,} rows, too large to print.",
-                    hint=f"{cli_command('resume', run.thread_id)} with `-o FILE.csv` writes every row.",
+                    hint=f"{cli_command('resume', run.thread_id, '-o', 'FILE.csv')} writes every row.",
                 )
         except StoreError as failed:
             self.problems.append(failed)

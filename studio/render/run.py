@@ -7,6 +7,7 @@ from typing import Any
 from rich.syntax import Syntax
 from rich.text import Text
 
+from ...state.errors import cli_command
 from ...state.wording import counted, duration, megabytes
 from ..progress.text import dollars, spent
 from ..terminal.console import stdout_console
@@ -69,12 +70,16 @@ def print_run(run: dict[str, Any], *, full: bool = False, waits: Sequence[str] =
     if citations := run.get("citations"):
         false = sum(not one["verified"] for one in citations)
         found = f", {false:,} of them NOT FOUND in the input" if false else ", all found in the input"
-        line = f"\n{counted(len(citations), 'citation')}{found}; --citations prints them"
+        line = f"\n{counted(len(citations), 'citation')}{found}: {_command('show', run, '--citations')}"
         console.print(Text(line, style="bold red" if false else "bold"), soft_wrap=True)
     if files := run.get("files"):
         size = megabytes(sum(one["size"] for one in files))
-        line = f"\n{counted(len(files), 'file')} ({size}); `rlm resume` writes them into the folder of --files"
+        line = f"\n{counted(len(files), 'file')} ({size}): {_command('resume', run, '--files', 'DIR')}"
         console.print(Text(line, style="bold"), soft_wrap=True)
+
+
+def _command(name: str, run: dict[str, Any], *flags: str) -> str:
+    return cli_command(name, short_id(run["thread_id"]), *flags).strip("`")
 
 
 def _print_children(children: list[dict[str, Any]] | None, *, full: bool) -> None:

@@ -119,6 +119,8 @@ async def test_each_use_has_an_answer_whose_quotations_are_found_with_their_plac
     assert all(one["verified"] for one in run.citations)
     assert cited[sources["contracts"]]["quote"] == "“three months’ notice”", "the words of the source, not of the model"
     assert cited[sources["papers"]]["page"] == 2
+    values = (await runner.graph.aget_state({"configurable": {"thread_id": "t"}})).values
+    assert values["citations"] == run.citations, "LangGraph's callers have them too"
 
 
 async def test_a_quotation_that_is_not_there_is_refused_with_the_nearest_passage(

@@ -269,9 +269,9 @@ def test_the_path_of_the_answer_is_checked_before_the_run(rlm: Rlm, fake: Fake, 
 
 def test_a_table_that_is_too_large_to_print_is_named_with_the_command_that_writes_it(rlm: Rlm, fake: Fake) -> None:
     fake(Run("t", "answered", answer=LargeTable({"table": {"columns": [], "rows": 5, "bytes": 6, "note": ""}})))
-    done = rlm("resume", "t")
+    done = rlm("run", "Q?", "--model", "m")
     assert (done.code, done.out) == (1, "") and "resume t -o FILE.csv" in done.err and "Print it" not in done.err
-    assert json.loads(rlm("resume", "t", "--json").out)["answer"]["table"]["rows"] == 5
+    assert json.loads(rlm("run", "Q?", "--model", "m", "--json").out)["answer"]["table"]["rows"] == 5
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
