@@ -90,4 +90,4 @@ def test_flags_that_do_not_go_together_are_refused(rlm: Rlm, home: Path) -> None
 
 def test_show_counts_what_was_not_found(rlm: Rlm, home: Path) -> None:
     out = rlm("show", "false", "--home", str(home)).out
-    assert "1 citation, 1 of them NOT FOUND in the input; --citations prints them" in out
+    assert "1 citation, 1 of them NOT FOUND in the input: rlm show false --citations" in out
