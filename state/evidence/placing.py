@@ -8,12 +8,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from ..blobs.range_index import LEAST_RANGE
 from ..blobs.store import Blobs
 from ..blobs.texts import Texts, well_formed
 from ..errors import StoredDataDamaged
 from ..input.context import ContextRef, context_range
 from ..input.index import document_lines, entry_of
-from .places import Cut, Document, placed
+from .places import Cut, Document, Placed, placed
 from .recorded import encoded
 
 _SOON = 0.05
@@ -55,20 +56,31 @@ class Placing:
         self._documents: tuple[Document, ...] | None = None
         self._late: set[asyncio.Task[None]] = set()
 
-    def begin(self, text: str, cuts: Sequence[Cut] = ()) -> "asyncio.Task[str | None]":
-        """Begin to place a text. The task returns what its row records, None when that cannot be known.
+    def begin(self, text: str, cuts: Sequence[Cut] = ()) -> "asyncio.Future[str | None]":
+        """Begin to place a text. The result is what its row records, None when that cannot be known.
 
-        `cuts`: what the kernel says that the text was cut from, in the documents of its own input.
+        `cuts`: what the kernel says that the text was cut from, in the documents of its own input. A text that is too
+        short to be found is done at once: a loop of short calls would take a third longer.
         """
-        return asyncio.create_task(self._recorded(text, cuts))
+        source = self.source
+        known = source is not None and source["kind"] != "none"
+        size = len(well_formed(text).encode()) if known and not cuts and len(text) < LEAST_RANGE else LEAST_RANGE
+        if known and size >= LEAST_RANGE:
+            return asyncio.create_task(self._recorded(text, cuts))
+        found: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        found.set_result(encoded(source["pack"], Placed([], 0, size)) if source and known else None)
+        return found
 
-    async def soon(self, task: "asyncio.Task[str | None]") -> str | None:
-        """Return what a task found, None when it takes longer than an answer should wait for it."""
-        await asyncio.wait({task}, timeout=_SOON)
+    async def soon(self, task: "asyncio.Future[str | None]") -> str | None:
+        """Return what was found, None when that takes longer than an answer should wait for it."""
+        if not task.done():
+            await asyncio.wait({task}, timeout=_SOON)
         return task.result() if task.done() else None
 
-    def later(self, task: "asyncio.Task[str | None]", write: Callable[[str], None]) -> None:
-        """Write what a task finds once it has ended."""
+    def later(self, task: "asyncio.Future[str | None]", write: Callable[[str], None]) -> None:
+        """Write what is found once it is."""
+        if task.done() and task.result() is None:
+            return
 
         async def written() -> None:
             if found := await task:
