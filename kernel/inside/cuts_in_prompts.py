@@ -22,8 +22,8 @@ _AHEAD, _BACK = 32, 16
 """Texts searched for after the last one found in a prompt, at least, and before it."""
 _SEARCHES = 1 << 15
 """Searches for one batch, when its prompts are few."""
-_SKIPPED = 1 << 12
-"""Repetitions of a text that are passed over for one prompt."""
+_SKIPS = 1 << 22
+"""Repetitions of texts that are passed over for one batch."""
 _LEAST = 16
 """The least characters by which a text is recognized."""
 _MOST_HINTS = 1000
@@ -57,7 +57,7 @@ class CutsInPrompts:
         self._equal: dict[str, list[Cut]] = {}
         """The old cuts by their middles: one that is near may be equal to one that is not."""
         self._elsewhere: dict[tuple[str, tuple[int, int]], bool] = {}
-        """Whether other documents that were read whole have an old cut, too; for one batch."""
+        """By an old cut: True where other documents that were read whole have it, too. For one batch."""
         self._to_search = 0
         self._added = 0
         self._at = 0
@@ -88,12 +88,18 @@ class CutsInPrompts:
         whole = self._whole(fresh)
         self._elsewhere.clear()
         self._to_search = _MOST_SEARCHED
+        unknown: set[int] = set()
         for number, prompt in enumerate(prompts):
             if not found[number] and self._old:
-                found[number] = self._among_old(prompt, whole)
+                old = self._among_old(prompt)
+                found[number] = [one for one in old if not self._is_in(one, whole)]
+                if old and not found[number]:
+                    unknown.add(number)
         self._keep(fresh)
         for number, read in enumerate(self._read_whole(fresh, found, prompts)):
-            found[number] = found[number] or list(read)
+            # Of a text that an old cut and a document have, only one that was read for this prompt tells its place.
+            if number not in unknown or (len(read) == 1 and any(one.whole for one in fresh)):
+                found[number] = found[number] or list(read)
         return [_hints(cuts) for cuts in found]
 
     def seen(self, output: str, since: int) -> list[Hint]:
@@ -114,11 +120,8 @@ class CutsInPrompts:
             return None
         return whole | self._loose
 
-    def _among_old(self, prompt: str, whole: dict[tuple[int, int], Cut] | None) -> list[Cut]:
-        """Return what was cut before earlier calls and is in a prompt, near what was found there last.
-
-        What other documents have as well, which were read whole, may be from them: it is left out.
-        """
+    def _among_old(self, prompt: str) -> list[Cut]:
+        """Return what was cut before earlier calls and is in a prompt, near what was found there last."""
         escaped = "\\" in prompt
         first = max(0, min(self._at, len(self._old)) - _BACK)
         near = list(islice(self._old, first, first + _BACK + _AHEAD))
@@ -129,9 +132,7 @@ class CutsInPrompts:
         ]
         if found:
             self._at = found[-1][0]
-        return _different(
-            equal for _, one in found if not self._is_in(one, whole) for equal in self._equal.get(one.middle, [one])
-        )
+        return _different(equal for _, one in found for equal in self._equal.get(one.middle, [one]))
 
     def _is_in(self, cut: Cut, whole: dict[tuple[int, int], Cut] | None) -> bool:
         """Return whether other documents that were read whole have a cut, too. In doubt they have."""
@@ -294,7 +295,7 @@ def _in_order(cuts: list[Cut], prompts: Sequence[str]) -> list[list[Cut]]:
     otherwise nothing tells them apart.
     """
     sequence = [group for group, _ in groupby(_grouped(cuts))]
-    ahead = max(_AHEAD, _SEARCHES // max(1, len(prompts)))
+    ahead, skips = (max(_AHEAD, most // max(1, len(prompts))) for most in (_SEARCHES, _SKIPS))
     work = _FREE_WORK + 8 * _AHEAD * sum(map(len, prompts))
     at = 0
     found: list[list[tuple[_Equal, int]]] = []
@@ -305,7 +306,7 @@ def _in_order(cuts: list[Cut], prompts: Sequence[str]) -> list[list[Cut]]:
         left, skipped = ahead + _BACK, 0
         for number in range(max(0, at - _BACK), len(sequence)):
             group = sequence[number]
-            if group in looked_for and skipped < _SKIPPED:
+            if group in looked_for and skipped < skips:
                 skipped += 1
                 continue
             if group in looked_for or left <= 0 or work <= 0:

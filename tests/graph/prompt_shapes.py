@@ -209,6 +209,10 @@ EQUAL = {
     ),
     "one of two copies": "d = doc['copy 1.txt']; sent(d); llm_query(f'Q {d}')",
     "both copies": "for d in (doc['copy 0.txt'], doc['copy 1.txt']): sent(d); llm_query(f'Q {d.text}')",
+    "short chunks of both copies": (
+        "found = chunks([doc['copy 0.txt'], doc['copy 1.txt']], max_chars=70)\n"
+        "for c in found: sent(c.document, c.start, c.end)\nllm_query_batched([f'Question: {c}' for c in found])"
+    ),
     "a part of one of two copies": "d = doc['copy 0.txt']; sent(d, 200, 600); llm_query(d[200:600])",
 }
 SHOWN = {

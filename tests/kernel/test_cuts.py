@@ -254,3 +254,11 @@ async def test_a_part_of_a_chunk_is_cut_from_its_document(leases: Asked) -> None
     text = LEASES["lease 3.txt"]
     line = next(line for line in text.split("\n") if "swept" in line)
     assert line in [text[start:end] for name, start, end in leases.seen if name == "lease 3.txt"]
+
+
+async def test_an_old_cut_that_says_nothing_leaves_it_to_no_other_document(leases: Asked) -> None:
+    await leases.run(
+        f"texts = [d.text for d in context[:2]]\npart = context[6][{PART}]\nllm_query('Q')\nllm_query('Q')"
+    )
+    await leases.run("context[1].text\nllm_query('Q')\nllm_query(part)")
+    assert leases.sent() == [[], []]
