@@ -145,7 +145,10 @@ class _Placing:
         whole = [place, place + len(cut)] == whole_document
         before = len(self._candidates)
         # Code often looks at a whole document and uses little of it: its lines say nothing.
-        pieces = [(0, cut)] if cut in text or whole else _lines(cut)
+        bare = cut.strip()
+        if len(bare) < _LEAST_HINT:
+            return
+        pieces = [(cut.find(bare), bare)] if bare in text or whole else _lines(cut)
         for first, piece in pieces:
             found = text.find(piece)
             for _ in range(_MOST_OCCURRENCES):
@@ -239,6 +242,7 @@ def _lines(cut: bytes) -> Iterable[tuple[int, bytes]]:
     """Yield the lines of a cut that are long enough to be found alone, and where they begin in it."""
     start = 0
     for line in cut.split(b"\n"):
-        if len(line) >= _LEAST_HINT:
-            yield start, line
+        bare = line.strip()
+        if len(bare) >= _LEAST_HINT:
+            yield start + line.find(bare), bare
         start += len(line) + 1

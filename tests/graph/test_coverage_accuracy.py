@@ -15,6 +15,7 @@ from durable_rlm.kernel.inside import cuts
 from tests.graph.prompt_shapes import ANSWER, CLAUSE, FIRST_CELL, GROUPS, PARTS, TEXTS
 from tests.graph.sent_parts import difference, recorded, truth
 from tests.graph.sub_rlms.conftest import tree_script
+from tests.nodes.input.pdf_files import Pdf
 from tests.scripts import repl, write_script
 
 
@@ -148,3 +149,24 @@ async def test_parts_of_a_single_text_are_found(runner: Runner, tmp_path: Path, 
     for turn, code in enumerate(ONE[name], 2):
         key = ("root", turn + 1) if code.startswith("print") else ("sub", turn)
         assert not difference(wanted, found[key]), code
+
+
+@pytest.mark.processes
+async def test_pages_and_hits_of_a_search_count_for_their_document(runner: Runner, tmp_path: Path) -> None:
+    folder = tmp_path / "given"
+    folder.mkdir()
+    for number in range(3):
+        made = Pdf()
+        for page in (f"Cover of volume {number} with the word quokka{number}", "The same clause of all volumes " * 2):
+            made.page(f"BT /F 12 Tf 50 700 Td ({page}) Tj ET")
+        (folder / f"{number}.pdf").write_bytes(made.bytes())
+    cells = [
+        "llm_query(f'Q {context[1].page(2)}')",
+        "llm_query('Q\\n' + '\\n'.join(hit.text for hit in context.search('quokka2')))",
+        "print(context[0].page(2))",
+        "FINAL('done')",
+    ]
+    model = write_script(tmp_path / "m.py", list(map(repl, cells)))
+    await runner.run("Q?", folder, model=model, thread="t")
+    found = await recorded(runner, "t")
+    assert [list(found[key]) for key in (("sub", 1), ("sub", 2), ("root", 4))] == [["1.pdf"], ["2.pdf"], ["0.pdf"]]

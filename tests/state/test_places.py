@@ -379,3 +379,10 @@ def test_lines_that_code_split_and_joined_are_found_in_a_file_with_carriage_retu
     for body in ("\n".join(part.splitlines()), "\n".join(f"{at}: {one}" for at, one in enumerate(part.splitlines()))):
         [(first, last)] = corpus.placed(QUESTION + body).ranges
         assert (first, last) == pytest.approx((200, 1400), abs=3)
+
+
+def test_a_cut_of_white_space_is_no_passage(tmp_path: Path) -> None:
+    corpus = stored(tmp_path, {"a.txt": " " * 300 + "a line of words that is alone in this file   \n" + " " * 300})
+    assert corpus.placed("a question" + " " * 40, [("a.txt", 0, 100), ("a.txt", 360, 600)]).ranges == []
+    found = corpus.placed("It says: a line of words that is alone in this file.", [("a.txt", 290, 400)])
+    assert found.placed == len("a line of words that is alone in this file")
