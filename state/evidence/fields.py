@@ -13,9 +13,11 @@ _LEAST = 16
 """Bytes of a field by which a row is recognized."""
 _GAP = 80
 """Bytes between two fields in a text, at most."""
-_MOST_FIELDS = 2000
-_LONGEST = 256 << 10
+_MOST_FIELDS = 500
+_LONGEST = 64 << 10
 _MOST_OCCURRENCES = 8
+_FREE_WORK, _WORK_A_BYTE = 64 << 20, 64
+"""Bytes that are searched in a text at most: so many, and so many times its own."""
 _JSON = re.compile(rb'"((?:[^"\\]|\\.)*+)"|[^\s"{}\[\]:,]++')
 _CELLS = re.compile(rb'"((?:[^"]|"")*+)"(?=[,;|\t\r\n]|\Z)|[^,;|\t\r\n]++')
 # A comma with a blank behind it is rather one of a sentence.
@@ -70,15 +72,31 @@ def _parsed(said: bytes) -> bytes:
         return said
 
 
-class FieldSearch:
-    """A search for fields in one text, the work of which is bounded."""
+class TextSearch:
+    """A search for many pieces in one text, in about their order in it. Its work is bounded."""
 
     def __init__(self, text: bytes) -> None:
         self._text = text
-        self._left = (1 << 20) + 32 * len(text)
+        self._left = _FREE_WORK + _WORK_A_BYTE * len(text)
         self._at = 0
 
-    def find(self, fields: list[Field]) -> Iterator[Found]:
+    def occurrences(self, said: bytes) -> Iterator[int]:
+        """Yield where a piece stands in the text, a few times at most: first behind the piece found last."""
+        behind = self._at
+        found = 0
+        for first, last in ((behind, len(self._text)), (0, min(len(self._text), behind + len(said) - 1))):
+            at = first
+            while self._left > 0 and found < _MOST_OCCURRENCES:
+                place = self._text.find(said, at, last)
+                self._left -= (place if place >= 0 else last) - at + len(said)
+                if place < 0:
+                    break
+                found += 1
+                self._at = place
+                yield place
+                at = place + len(said)
+
+    def fields(self, fields: list[Field]) -> Iterator[Found]:
         """Yield where fields stand in the text, in the order in which they stand in the input."""
         todo = [fields]
         while todo:
@@ -87,26 +105,11 @@ class FieldSearch:
             if number < 0 or len(some[number].said) < _LEAST or self._left <= 0:
                 continue
             first, last = number, number
-            for at in self._occurrences(some[number].said):
+            for at in self.occurrences(some[number].said):
                 one = self._around(some, number, at)
                 first, last = min(first, one[0]), max(last, one[1])
                 yield one[2]
             todo += [some[:first], some[last + 1 :]]
-
-    def _occurrences(self, said: bytes) -> Iterator[int]:
-        # Rows stand in a text in their order.
-        at = self._text.find(said, self._at)
-        if at < 0:
-            self._left -= len(self._text)
-            at = self._text.find(said)
-        for _ in range(_MOST_OCCURRENCES):
-            if at < 0:
-                break
-            self._at = at
-            self._left -= len(said) + _GAP
-            yield at
-            at = self._text.find(said, at + len(said))
-            self._left -= (at if at >= 0 else len(self._text)) - self._at
 
     def _around(self, fields: list[Field], number: int, at: int) -> tuple[int, int, Found]:
         """Return the first and the last of the fields around one that stands at `at`, and where they stand."""

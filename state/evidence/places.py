@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from ..blobs.range_index import LEAST_RANGE, RangeIndex
 from .choosing import Candidate, Passage, choose, passages
-from .fields import FieldSearch, fields_of
+from .fields import TextSearch, fields_of
 from .matches import Matches, matches, merged, overlap
 from .offsets import byte_at
 from .views import View, readings
@@ -22,13 +22,13 @@ from .views import View, readings
 _LEAST_HINT = 24
 """The least bytes of a passage that counts because the kernel says that it was cut."""
 _MOST_HINTS = 1000
-_MOST_OCCURRENCES = 8
-"""Occurrences of a short cut in one text that are looked at."""
 _EXACT = 2
 _STRIPPED = 4
 """Bytes of white space that code may have taken away at an end of a cut."""
 _FREE_BYTES, _READINGS = 1 << 20, 16
 """Bytes of cuts that are searched for passages at most: so many, and so many for each byte of the text."""
+_FREE_COMPARISONS = 1 << 17
+"""Cuts that are compared with passages at most, beside one for each byte of the text."""
 _LOOKED_AT, _BEGINNING = 16, 4 << 10
 """Documents, and bytes of each, that are looked at for carriage returns."""
 _TABLES = (".csv", ".tsv")
@@ -84,6 +84,7 @@ class _Placing:
         self._documents = documents
         self._cuts = self._in_bytes(hints) if hints else []
         self._cut: dict[int, list[tuple[int, int]]] = _by_document(self._cuts)
+        self._to_compare = _FREE_COMPARISONS + len(body)
         self._to_read = _FREE_BYTES + _READINGS * len(body)
         self._views: list[View] = []
         self._found: list[Matches] = []
@@ -124,13 +125,13 @@ class _Placing:
         there = _by_document(
             (one.document, one.place, one.place + one.size) for one in self._candidates if one.view == number
         )
-        fields = FieldSearch(view.text)
+        search = TextSearch(view.text)
         # The shortest first: a whole document may have been read for one line of it.
         for document, start, end in sorted(self._cuts, key=lambda one: one[2] - one[1]):
             size = end - start
             if _LEAST_HINT <= size <= left and overlap(there.get(document, []), start, end) < size:
                 left -= size
-                self._find(number, document, start, os.pread(self._descriptor, size, start), fields)
+                self._find(number, document, start, os.pread(self._descriptor, size, start), search)
 
     def _add(self, view: int, at: int, document: int, start: int, end: int, length: int = 0) -> None:
         length = length or end - start
@@ -138,7 +139,7 @@ class _Placing:
         hinted = self._is_hinted(document, start, end)
         self._candidates.append(Candidate(first, last, document, view, at, length, start, end - start, hinted))
 
-    def _find(self, view: int, document: int, place: int, cut: bytes, fields: FieldSearch) -> None:
+    def _find(self, view: int, document: int, place: int, cut: bytes, search: TextSearch) -> None:
         """Look for a cut that the kernel made, or else for its lines, or else for its fields."""
         text = self._views[view].text
         name, *whole_document = self._documents[document]
@@ -150,14 +151,10 @@ class _Placing:
             return
         pieces = [(cut.find(bare), bare)] if bare in text or whole else _lines(cut)
         for first, piece in pieces:
-            found = text.find(piece)
-            for _ in range(_MOST_OCCURRENCES):
-                if found < 0:
-                    break
+            for found in search.occurrences(piece):
                 self._add(view, found, document, place + first, place + first + len(piece))
-                found = text.find(piece, found + len(piece))
         if len(self._candidates) == before and not whole:
-            for one in fields.find(fields_of(cut, table=name.lower().endswith(_TABLES))):
+            for one in search.fields(fields_of(cut, table=name.lower().endswith(_TABLES))):
                 self._add(view, one.start, document, place + one.first, place + one.last, one.end - one.start)
 
     def _in_bytes(self, hints: Sequence[Cut]) -> list[tuple[int, int, int]]:
@@ -184,6 +181,9 @@ class _Placing:
             return 0
         first = bisect_left(self._cuts, (document, start - _STRIPPED, 0))
         behind = bisect_left(self._cuts, (document, end, 0))
+        self._to_compare -= behind - first
+        if self._to_compare < 0:
+            return 1
         inside = [(at, last) for _, at, last in self._cuts[first:behind] if last <= end + _STRIPPED]
         return _EXACT if 2 * overlap(merged(inside), start, end) >= end - start else 1
 
