@@ -68,7 +68,9 @@ class CutsInPrompts:
 
     def begin(self) -> None:
         """Begin a cell. Threads that it starts have none of the cuts that earlier cells have used."""
-        self._first = max(self._last.values(), default=0)
+        self._first = max(self._last.values(), default=self._first)
+        # A new thread may have the number of one that has ended.
+        self._last.clear()
 
     def of(self, prompts: Sequence[str]) -> list[list[Hint]]:
         """Return, for each prompt of one batch, the parts of documents that it may have been made from."""
