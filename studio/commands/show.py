@@ -86,7 +86,7 @@ def show(
       rlm show which-contracts-end-3f2a --input
       rlm show which-contracts-end-3f2a --coverage
       rlm show which-contracts-end-3f2a --document contracts/lease.pdf --page 7
-      rlm show which-contracts-end-3f2a --citations 3
+      rlm show which-contracts-end-3f2a --citations
       rlm show which-contracts-end-3f2a --json | jq -r '.turns[].code[]'
     """
     of_the_input = given or document is not None or lines is not None or page is not None

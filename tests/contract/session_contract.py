@@ -279,7 +279,7 @@ class SessionContract:
             '{"name": "b", "start": 6, "end": 12, "chars": 6, "meta": {"page": 1}}\n'
         )
         one = await kernels.start(KernelSpec("one", ContextFiles(pack)))
-        assert (await run(one, "print(context, type(context).__name__)")).output == "grün1second str\n"
+        assert (await run(one, "print(context, type(context).__name__)")).output == "grün1second TextDocument\n"
         many = await kernels.start(KernelSpec("many", ContextFiles(pack, index)))
         code = "a, second = context\nprint(len(context), second.name, second.text, len(a), a[:3], second.meta)"
         assert (await run(many, code)).output == "2 b second 5 grü {'page': 1}\n"

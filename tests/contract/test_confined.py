@@ -88,6 +88,7 @@ async def test_processes_of_a_cell_count_towards_the_memory_of_its_kernel(sessio
         await session.result()
 
 
+@pytest.mark.slow
 async def test_cpu_time_of_processes_is_limited_while_their_cell_waits(
     session: KernelSession, kernels: Kernels, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,7 +60,7 @@ def test_approvals_in_an_undisturbed_tree_are_decided_at_its_top(
     assert decisions["deep"] == ["edited execute_code"] and "rejected execute_code" in decisions["calls"]
 
 
-@pytest.mark.parametrize("share", range(SHARES))
+@pytest.mark.parametrize("share", [0, *(pytest.param(one, marks=pytest.mark.slow) for one in range(1, SHARES))])
 def test_each_sub_rlm_gets_its_decision_once_in_a_tree_killed_at_any_failpoint(
     spawn: Spawner, undisturbed: Undisturbed, requested: Counter[str], folder: Path, share: int
 ) -> None:

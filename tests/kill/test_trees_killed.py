@@ -36,7 +36,7 @@ def test_an_undisturbed_tree_passes_the_failpoints_of_child_runs(undisturbed: Un
     assert undisturbed.points.count("finalize-end") == 4
 
 
-@pytest.mark.parametrize("share", range(SHARES))
+@pytest.mark.parametrize("share", [0, *(pytest.param(one, marks=pytest.mark.slow) for one in range(1, SHARES))])
 def test_every_run_of_a_tree_killed_at_any_failpoint_resumes(
     spawn: Spawner, undisturbed: Undisturbed, folder: Path, share: int
 ) -> None:

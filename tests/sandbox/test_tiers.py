@@ -176,7 +176,7 @@ async def test_confined_and_unconfined_kernels_can_run_at_the_same_time(kernels:
 def test_kernels_of_an_installation_in_tmp_can_read_their_modules_and_not_the_home(tier: Tier) -> None:
     skip_without(tier)
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        for name in (".package", "kernel", "state"):
+        for name in (".package", "kernel", "matching", "state"):
             without = shutil.ignore_patterns("__pycache__")
             shutil.copytree(weaker_tiers.PROJECT / name, Path(folder, name), symlinks=True, ignore=without)
         home = Path(folder, "kernel/inside/home")

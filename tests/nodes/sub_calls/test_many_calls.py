@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from durable_rlm import Runner
 from durable_rlm.nodes.models.client import ModelClient
 from durable_rlm.nodes.models.errors import AttemptFailed, Failure, Target
@@ -52,6 +54,7 @@ class UnreliableSender:
         return
 
 
+@pytest.mark.slow
 async def test_ten_thousand_calls_are_answered_in_order_although_one_in_five_fails_at_first(
     tmp_path: Path, fake_sleep: FakeSleep
 ) -> None:
