@@ -20,7 +20,7 @@ _DECODED = {
     **{b"\\b": b"\b", b"\\f": b"\f", b"\\n": b"\n", b"\\r": b"\r", b"\\t": b"\t"},
 }
 _NUMBER = re.compile(rb"^[ \t]*(?:\[\d{1,9}\]|[Ll]?\d{1,9}(?:[:.)\t]|[ \t]*\|))", re.MULTILINE)
-_QUOTED = re.compile(rb"^[ \t]*>[ \t]?", re.MULTILINE)
+_QUOTED = re.compile(rb"^[ \t]*[>|][ \t]?", re.MULTILINE)
 _INDENTED = re.compile(rb"(?:^(?:[ \t]{2,}|\t)\S.*(?:\n|\Z)(?:^[ \t]*\n)*)+", re.MULTILINE)
 _INDENTATION = re.compile(rb"^([ \t]+)\S", re.MULTILINE)
 _LINE_END = re.compile(rb"(?<!\r)\n")

@@ -107,6 +107,7 @@ FORMS: dict[str, Callable[[str], str]] = {
     "dot numbers": lambda text: QUESTION + numbered(text, "{}. {}"),
     "numbers in JSON": lambda text: json.dumps({"question": QUESTION, "lines": numbered(text, "{}: {}")}),
     "quoted": lambda text: QUESTION + textwrap.indent(text, "> ", lambda _: True),
+    "quoted as names and beginnings are": lambda text: QUESTION + textwrap.indent(text, "| ", lambda _: True),
     "indented": lambda text: QUESTION + textwrap.indent(text, "    "),
 }
 
