@@ -1,7 +1,7 @@
 """Citations as a reader sees them: footnotes below a text, and words in place of markers for another model."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from .citations import Citation
@@ -15,20 +15,23 @@ _MOST_INSERTED = 4 << 20
 """Characters that are put into one answer in place of markers, which code may repeat a million times."""
 
 
-def footnotes(citations: Sequence[Citation]) -> list[str]:
-    """Return a line for each citation: `[^3]: "words" — contract.docx § 4.2`."""
-    return [f"[^{one['id']}]: {described(one)}" for one in citations]
+def footnotes(citations: Sequence[Citation], form: Callable[[str], str] = str) -> list[str]:
+    """Return a line for each citation: `[^3]: "words" — contract.docx § 4.2`.
+
+    `form` is applied to words and places: they are the documents', and may be anything.
+    """
+    return [f"[^{one['id']}]: {form(described(one))}" for one in citations]
 
 
 def described(citation: Citation) -> str:
     """Return a citation's words and its place on one line."""
     place = citation["place"] if citation["verified"] else _not_found(citation)
-    return f'"{_words(citation, _LONGEST)}"' + (f" — {place}" if place else "")
+    return " ".join((f'"{_words(citation, _LONGEST)}"' + (f" — {place}" if place else "")).split())
 
 
-def with_footnotes(text: str, citations: Sequence[Citation]) -> str:
-    """Return a text with the citations below it; a text without citations stays as it is."""
-    return "\n".join([text.rstrip("\n"), "", *footnotes(citations), ""]) if citations else text
+def with_footnotes(text: str, citations: Sequence[Citation], form: Callable[[str], str] = str) -> str:
+    """Return a text with the citations below it; a text without citations stays as it is. `form`: see `footnotes`."""
+    return "\n".join([text.rstrip("\n"), "", *footnotes(citations, form), ""]) if citations else text
 
 
 def with_words(value: Any, citations: Sequence[Citation]) -> Any:

@@ -13,8 +13,10 @@ from .cells import cell_text
 from .json_files import json_text
 from .tables import Table
 
-_FORMATTING = re.compile(r"\[\^\d+\]|[\\|`*_\[\]<>~$]|&(?=#?\w+;)")
-"""Citation marks, which stay, and what Markdown does not take as it is."""
+_FORMATTING = re.compile(r"[\\|`*_\[\]<>~$]|&(?=#?\w+;)")
+"""What Markdown does not take as it is."""
+_FORMATTING_OR_MARK = re.compile(rf"\[\^\d+\]|{_FORMATTING.pattern}")
+"""The same, or the mark of a citation, which stays."""
 _LINE_END = re.compile(r"\r\n|[\r\n\v\f\x85\u2028\u2029]")
 _NUMERIC = ("integer", "number", "decimal", "duration")
 
@@ -38,6 +40,11 @@ def value_block(value: Any) -> str:
     return f"{fence}json\n{text}\n{fence}\n"
 
 
+def escaped(text: str) -> str:
+    """Return a text of which Markdown formats, embeds and links nothing, marks of citations included."""
+    return _FORMATTING.sub(_escaped, text)
+
+
 def _line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |\n"
 
@@ -50,7 +57,7 @@ def _cell(value: Any) -> str:
     text = cell_text(value)
     if isinstance(value, str):
         text = text.strip()
-    return _LINE_END.sub("<br>", _FORMATTING.sub(_escaped, text))
+    return _LINE_END.sub("<br>", _FORMATTING_OR_MARK.sub(_escaped, text))
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -62,7 +62,9 @@ class Delivery:
         # A table is read again, a batch at a time and with the types of its columns.
         table = await runner.exports.table(run.thread_id) if isinstance(run.answer, list | dict) else None
         if table is None:
-            return await asyncio.to_thread(file.write, run.answer if file.is_data(run.answer) else shown_answer(run))
+            in_markdown = file.path.suffix.lower() == ".md"
+            answer = run.answer if file.is_data(run.answer) else shown_answer(run, in_markdown=in_markdown)
+            return await asyncio.to_thread(file.write, answer)
         return await asyncio.to_thread(file.write_table, table)
 
     async def _write_files(self, folder: AnswerFolder, runner: "Runner", run: "Run") -> None:

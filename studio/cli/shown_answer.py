@@ -11,13 +11,20 @@ if TYPE_CHECKING:
     from .files import AnswerFile
 
 
-def shown_answer(run: "Run") -> Any:
-    """Return an answer with its citations below it, if it is a text; a value stays what it is."""
+def shown_answer(run: "Run", *, in_markdown: bool = False) -> Any:
+    """Return an answer with its citations below it, if it is a text; a value stays what it is.
+
+    `in_markdown`: what the documents say is not formatted, embedded or linked.
+    """
     if not isinstance(run.answer, str):
         return run.answer
     from ...state.evidence.footnotes import with_footnotes
 
-    return with_footnotes(run.answer, run.citations)
+    if not in_markdown:
+        return with_footnotes(run.answer, run.citations)
+    from ..answer_files.markdown import escaped
+
+    return with_footnotes(run.answer, run.citations, escaped)
 
 
 def is_too_large(answer: Any) -> bool:

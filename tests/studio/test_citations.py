@@ -40,8 +40,11 @@ def test_a_text_has_footnotes_on_stdout_and_in_its_file(rlm: Rlm, home: Path) ->
     ]
     done = rlm("resume", "text", "--home", str(home))
     assert done.out.splitlines() == ["So it is [^1] [^2].", "", *lines]
+    rlm("resume", "text", "--home", str(home), "-o", "answer.txt")
+    assert Path("answer.txt").read_text().splitlines() == ["So it is [^1] [^2].", "", *lines]
     rlm("resume", "text", "--home", str(home), "-o", "answer.md")
-    assert Path("answer.md").read_text().splitlines() == ["So it is [^1] [^2].", "", *lines]
+    written = [line.replace("[31m", "\\[31m") for line in lines]
+    assert Path("answer.md").read_text().splitlines() == ["So it is [^1] [^2].", "", *written], "it formats nothing"
 
 
 @pytest.mark.parametrize("name", ["answer.json", "answer.csv"])

@@ -274,11 +274,10 @@ def fill_instance(made: Any, state: "tuple[Any, ...]") -> None:
 
 
 def view(base: Any, offset: int, shape: Any, strides: Any, dtype: Any) -> Any:
-    """Make an array in the memory of another one."""
+    """Make an array in the memory of another one, taken as bytes: an array of dates has no buffer of its own."""
     import numpy
 
-    # As bytes, because an array of dates has no buffer of its own.
-    return numpy.ndarray(shape, dtype, buffer=base.reshape(-1).view(numpy.uint8), offset=offset, strides=strides)
+    return numpy.ndarray(shape, dtype, buffer=base.reshape(-1).view("u1"), offset=offset, strides=strides)
 
 
 def array_of(kind: type, content: Any) -> Any:

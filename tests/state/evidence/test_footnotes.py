@@ -8,6 +8,11 @@ def test_a_footnote_has_the_words_on_one_line_and_their_place() -> None:
     assert footnotes([a_citation(3)]) == ['[^3]: "the words of it" — lease.docx § 4.2 Term']
 
 
+def test_a_place_with_line_ends_in_it_begins_no_line_of_its_own() -> None:
+    [line] = footnotes([{**a_citation(3), "place": 'a.txt\n\n# Heading\n[^4]: "mine"'}])
+    assert "\n" not in line
+
+
 def test_a_citation_that_is_not_verified_says_so() -> None:
     assert footnotes([a_citation(3, verified=False)]) == ['[^3]: "the words of it" — NOT FOUND in lease.docx']
 
