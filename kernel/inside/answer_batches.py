@@ -2,11 +2,12 @@
 
 import datetime as dt
 import math
-import re
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from json import dumps  # bound now: code of cells may patch the module
 from typing import Any
+
+from durable_rlm.matching.markers import MARKER_IN_BYTES
 
 from .answer_tables import Frame, Source
 from .answer_texts import NONE, numpy_plain, scalar_text
@@ -20,7 +21,6 @@ _CELLS = 400_000
 _ROWS, _CELLS_AT_A_TIME = 10_000, 50_000
 _EXACT = {"integer": {int}, "number": {float, int}, "text": {str}, "boolean": {bool}}
 _NOTHING = type(None)
-_MARKER = re.compile(rb"\[\^(\d{1,9})\]")
 
 
 class Batches:
@@ -75,7 +75,7 @@ class Batches:
         self._sent += 1
         closed = b"[" + b",".join(batch) + b"]"
         if b"[^" in closed:
-            self.markers.update(map(int, _MARKER.findall(closed)))
+            self.markers.update(map(int, MARKER_IN_BYTES.findall(closed)))
         return closed
 
     def _pieces(self, most: int) -> Iterator[tuple[bytes, int]]:

@@ -4,12 +4,13 @@ The numbers given so far are plain data in the variable `_citations` of the REPL
 restored kernel gives the same passage the same number.
 """
 
-import re
 from bisect import bisect_left
 from collections.abc import Iterable, MutableMapping, Sequence
 from heapq import nlargest
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+
+from durable_rlm.matching.markers import MARKER
 
 from .cited_documents import Part, parts_of
 from .context import Documents
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 VARIABLE = "_citations"
 """The variable with the citations: `{number: [document, start, end, how]}`."""
-_MARKER = re.compile(r"\[\^([1-9][0-9]{0,8})\]")
 _SHOWN = 200
 """Characters of a quotation and of the nearest passage in an error, at most."""
 _SEARCHED = 500_000_000
@@ -178,7 +178,7 @@ class Citations:
             return [self._number(one.document, one.start, one.end, one.how)]
         if isinstance(one, int) and one in self._made():
             return [one]
-        numbers = [int(number) for number in _MARKER.findall(one)] if isinstance(one, str) else []
+        numbers = [int(number) for number in MARKER.findall(one)] if isinstance(one, str) else []
         if not numbers:
             raise TypeError(f"citations= has {quoted(one)}: it is a list of what cite(document, quote) returns")
         return numbers
@@ -223,7 +223,7 @@ def markers_in(value: Any) -> "set[int]":
         one = rest.pop()
         if isinstance(one, str):
             if "[^" in one:
-                found.update(map(int, _MARKER.findall(one)))
+                found.update(map(int, MARKER.findall(one)))
         elif isinstance(one, list):
             rest += one
         elif isinstance(one, dict):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any, cast
 
-from ...state.evidence.footnotes import MARKER
+from ...matching.markers import MARKER
 
 LEAST_WORDS = 4
 """Words from which what stands in quotation marks is a quotation, and not a term or a title."""

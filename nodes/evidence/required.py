@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
+from ...matching.markers import MARKER
 from ...matching.quotations import LEAST, find
 from ...state.evidence.citations import Citation
-from ...state.evidence.footnotes import MARKER
 from ..runtime.untrusted_text import shortened_line
 from .citations import Checked
 from .quoted_passages import fragments_of, passages_in, texts_in

@@ -4,10 +4,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
+from ...matching.markers import MARKER
 from .citations import Citation
 
-MARKER = re.compile(r"\[\^(\d{1,9})\]")
-"""The marker of a citation in an answer."""
 _LONGEST = 600
 """Characters of the words in a footnote; `rlm show --citations` has them whole."""
 _LONGEST_IN_TEXT = 2_000
