@@ -15,11 +15,14 @@ LEAST_WORDS = 4
 """Words from which what stands in quotation marks is a quotation, and not a term or a title."""
 _MARKS = re.compile(
     '“([^“”]*+)(?:”|\\Z)|„([^„“”"]*+)[“”"]|«([^«»]*+)»|»([^«»]*+)«|‹([^‹›]*+)›|「([^「」]*+)」|『([^『』]*+)』'
-    '|”([^“”]*+)”|(?<!\\w)"([^"]*+)"|‘([^‘’]*+(?:’(?=\\w)[^‘’]*+)*+)’|‚([^‚‘’]*+)[‘’]'
-    "|(?<![\\w'])'((?![\\s\\d'])[^']*+(?:'(?=\\w)[^']*+)*+)'(?!\\w)"
+    '|”([^“”]*+)”|(?<!\\w)"([^"]*+)"|‘([^‘’]*+(?:’(?=\\w)[^‘’]*+)*)’(?!\\w)|‚([^‚‘’]*+)[‘’]'
+    "|(?<![\\w'])'((?![\\s\\d'])[^']*+(?:(?<=\\w)'(?=\\w)[^']*+)*)'(?!\\w)"
 )
-"""A straight mark opens where no word ends: `5"` are inches, and in `tenants' rights` it is an apostrophe."""
-_CODE = re.compile(r"(`+)(?!`)[^\n]{1,2000}?(?<!`)\1(?!`)")
+"""A straight mark opens where no word ends: `5"` are inches, and in `tenants' rights` it is an apostrophe.
+
+No group is possessive: Python before 3.11.5 finds nothing with some of them.
+"""
+_BACKTICKS = re.compile(r"`+")
 _MARKERS = re.compile(rf"[ ]?{MARKER.pattern}")
 _FENCE = re.compile(r"[ ]{0,3}(`{3,}|~{3,})")
 _BLOCK = re.compile(r"[ ]{0,12}(?:(?:[-*+]|\d{1,9}[.)])[ ]{1,4})?(?:>[ ]?)+")
@@ -67,7 +70,7 @@ def passages_in(text: str) -> Iterator[str]:
             said = (line for line in (_BLOCK.sub("", line, count=1) for line in lines) if not _ATTRIBUTION.match(line))
             found = iter(_paragraphs(said))
         else:
-            marked = (match for one in _paragraphs(lines) for match in _MARKS.finditer(_CODE.sub(" ", one)))
+            marked = (match for one in _paragraphs(lines) for match in _MARKS.finditer(_without_code(one)))
             found = (next(part for part in match.groups() if part is not None) for match in marked)
         yield from (passage for one in found if _words(passage := _MARKERS.sub("", one)) >= LEAST_WORDS)
 
@@ -92,6 +95,26 @@ def _lines_outside_code(text: str) -> Iterator[str]:
             fence = mark[1]
         else:
             yield line
+
+
+def _without_code(paragraph: str) -> str:
+    """Return a paragraph with a blank for each piece of code, which ends at as many backticks as it began with."""
+    runs = list(_BACKTICKS.finditer(paragraph))
+    later: dict[str, int] = {}
+    closing: dict[int, int] = {}
+    for at in range(len(runs) - 1, -1, -1):
+        if runs[at][0] in later:
+            closing[at] = later[runs[at][0]]
+        later[runs[at][0]] = at
+    kept: list[str] = []
+    at = end = 0
+    while at < len(runs):
+        if at in closing:
+            kept.append(paragraph[end : runs[at].start()])
+            at = closing[at]
+            end = runs[at].end()
+        at += 1
+    return " ".join([*kept, paragraph[end:]])
 
 
 def _paragraphs(lines: Iterator[str]) -> list[str]:

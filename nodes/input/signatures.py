@@ -48,7 +48,7 @@ _MOST_PARTS = 200
 _LOOKED_AT = 64 << 10
 _CONTROLS = bytes(byte for byte in range(32) if byte not in b"\t\n\r\f\b\x1b")
 _HTML = re.compile(
-    rb"\s*+(?:<\?xml[^>]{0,200}+>\s*+)?(?:<!--(?>.{0,2000}?-->)\s*+)*+(?:<!doctype\s++html|<html[\s>])",
+    rb"\s*+(?:<\?xml[^>]{0,200}+>\s*+)?(?:<!--(?>.{0,2000}?-->)\s*+)*(?:<!doctype\s++html|<html[\s>])",
     re.IGNORECASE | re.DOTALL,
 )
 

@@ -21,7 +21,7 @@ _FREE_WORK, _WORK_A_BYTE = 64 << 20, 64
 _JSON = re.compile(rb'"((?:[^"\\]|\\.)*+)"|[^\s"{}\[\]:,]++')
 _CELLS = re.compile(rb'"((?:[^"]|"")*+)"(?=[,;|\t\r\n]|\Z)|[^,;|\t\r\n]++')
 # A comma with a blank behind it is rather one of a sentence.
-_CELLS_OF_ANY_TEXT = re.compile(rb'"((?:[^"]|"")*+)"(?=[,;|\t\r\n]|\Z)|(?:[^,;|\t\r\n]|[,;|](?= ))++')
+_CELLS_OF_ANY_TEXT = re.compile(rb'"((?:[^"]|"")*+)"(?=[,;|\t\r\n]|\Z)|(?:[^,;|\t\r\n]++|[,;|](?= ))+')
 
 
 class Field(NamedTuple):

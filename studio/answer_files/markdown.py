@@ -14,7 +14,7 @@ from .json_files import json_text
 from .tables import Table
 
 _FORMATTING = re.compile(r"[\\|`*_\[\]<>~$]|&(?=#?\w+;)")
-"""What Markdown does not take as it is."""
+"""Characters that Markdown does not take as they are."""
 _FORMATTING_OR_MARK = re.compile(rf"\[\^\d+\]|{_FORMATTING.pattern}")
 """The same, or the mark of a citation, which stays."""
 _LINE_END = re.compile(r"\r\n|[\r\n\v\f\x85\u2028\u2029]")

@@ -62,7 +62,7 @@ async def test_lines_of_a_slice_are_named(runner: Runner, tmp_path: Path, given:
     await runner.run("Q?", given, model=model, thread="t")
     found = await coverage(runner, "t")
     # The root model was shown the beginning of the first three documents.
-    begun = {key: [[1, 2]] for key in "012"}
+    begun = {key: [[1, 3]] for key in "012"}
     assert by_name(found, "lines") == begun | {key: [] for key in "3567"} | {"4": [[4, 8]]}
     assert by_name(found, "sub_models")["4"] == pytest.approx(5 / 12, abs=0.02)
 

@@ -94,8 +94,10 @@ def test_an_unusable_home_is_reported_in_one_sentence(tmp_path: Path) -> None:
 
 
 def test_without_the_extra_the_error_names_the_package_to_install(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+
     def not_found(name: str) -> None:
         del name
 
