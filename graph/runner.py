@@ -356,9 +356,14 @@ class Runner:
         on_event: OnEvent | None,
         execution_options: ExecutionOptions = DEFAULT_OPTIONS,
     ) -> Run:
-        outcome = await self._executor.execute(
-            thread_id, find, on_event or ignore_event, execution_options=execution_options
-        )
+        on_any = on_event or ignore_event
+
+        async def found() -> ResumePoint | None:
+            if point := await find():
+                on_any({"event": "begun", "thread_id": thread_id})
+            return point
+
+        outcome = await self._executor.execute(thread_id, found, on_any, execution_options=execution_options)
         if outcome.busy:
             return Run(thread_id, "busy", error=error_facts(outcome.busy))
         run = await self._outcome(await self._stores.threads.get(thread_id), outcome.restore)

@@ -56,6 +56,8 @@ class Limits(BaseModel):
     max_time: float | None = Field(default=None, gt=0, le=MOST_SECONDS)
     strict_budget: bool = False
     """True when an uncertain request counts as all that was reserved for it."""
+    max_home_size: int | None = Field(default=None, ge=1, le=MOST_COUNT)
+    """Bytes that the home may have on disk."""
 
     @classmethod
     def of(cls, settings: RunSettings) -> "Limits":

@@ -61,6 +61,8 @@ _DECIDES = {
     "password": "which files are opened with your passwords",
     "schema": "which files outside of it are read",
     "kernels": "how much of this machine is used",
+    "notify": "which programs run as you, and where notifications go",
+    "notify_key": "which of your keys is used",
 }
 _NEVER = {"tracing": "what is sent to LangSmith"}
 """Flags that are no settings of a run, and that no file may give."""

@@ -22,6 +22,7 @@ class LimitOptions(TypedDict, total=False):
     max_cost: float | None
     max_time: float | None
     strict_budget: bool | None
+    max_home_size: int | str | None
 
 
 def limits_among(options: Mapping[str, Any]) -> LimitOptions:
@@ -75,3 +76,5 @@ class RunOptions(ResumeOptions, total=False):
     schema: Mapping[str, Any] | str | Path | None
     instructions: str | Path | None
     require_citations: bool | None
+    notify: str | Sequence[str] | None
+    notify_key: str | None

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 MODEL, LIMITS, APPROVAL, KERNEL, INPUT, OUTPUT = "Model", "Limits", "Approval", "Kernel", "Input", "Output"
+NOTIFY = "Notifications"
 """The panels of `--help`."""
 
 
@@ -131,6 +132,11 @@ _ALL = (
         "what it is likely to have taken",
     ),
     SettingSpec(
+        *("max_home_size", "Size of the home", LIMITS, "SIZE"),
+        "Bytes that the home, with all its runs, may have on disk, such as 20G; no work is begun that would exceed it",
+        "no limit",
+    ),
+    SettingSpec(
         *("approve", "Approval gates", APPROVAL, "GATE"),
         "Wait for approval. code: before code runs (code:writes, code:imports, code:calls: only such code); calls or "
         "'calls>N': before sub-calls, or more of them than N; 'cost>USD': before more is spent, and after each further "
@@ -205,6 +211,18 @@ _ALL = (
         "Accept only an answer whose quotations are cited and found in the input; another one goes back to the model, "
         "at most twice, and is then marked",
         "citations that are not found are only marked",
+    ),
+    SettingSpec(
+        *("notify", "Notifications", NOTIFY, "CMD|URL"),
+        "Send a notification, without the answer, when the run waits for approval, is answered, fails, runs out of "
+        "budget or has used 80 % of a limit: as JSON on stdin of a command (no shell), or as a POST to an address; "
+        "env:NAME takes either from a variable of the environment. May be repeated",
+        "none is sent",
+    ),
+    SettingSpec(
+        *("notify_key", "Key of notifications", NOTIFY, "env:NAME"),
+        "The variable of the environment that has the key with which notifications to addresses are signed",
+        "they are not signed",
     ),
 )
 

@@ -38,6 +38,7 @@ from .model_specs import (
     provider_of,
     takes_base_url,
 )
+from .notify_targets import NotifyKey, NotifyTargets
 from .setting_specs import SETTINGS
 
 MOST_INSTRUCTIONS = 32_768
@@ -216,6 +217,7 @@ class RunSettings(BaseModel):
     max_cost: float | None = _setting("max_cost", None, _LOWER, gt=0, le=MOST_DOLLARS)
     max_time: float | None = _setting("max_time", None, _LOWER, gt=0, le=MOST_SECONDS)
     strict_budget: bool = _setting("strict_budget", False, _LOWER)
+    max_home_size: Size | None = _setting("max_home_size", None, _LOWER, ge=1 << 20, le=MOST_COUNT)
     price: Price | None = _setting("price", None, _ASK)
     sub_price: Price | None = _setting("sub_price", None, _ASK)
     concurrency: int = _setting("concurrency", 32, _LOWER, ge=1, le=1000)
@@ -234,6 +236,8 @@ class RunSettings(BaseModel):
     answer_schema: Schema | None = _setting("schema", None, _MAY, alias="schema")
     instructions: Instructions = _setting("instructions", "", _ASK)
     require_citations: bool = _setting("require_citations", False, _MAY)
+    notify: NotifyTargets = _setting("notify", (), _ASK)
+    notify_key: NotifyKey = _setting("notify_key", "", _ASK)
 
     @property
     def calls_model(self) -> str:

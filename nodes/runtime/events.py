@@ -20,6 +20,14 @@ class NamedEvent(TypedDict):
     """The name of the run."""
 
 
+class BegunEvent(TypedDict):
+    """The execution begins: the run is saved, and this process holds it."""
+
+    event: Literal["begun"]
+    thread_id: str
+    """The name of the run."""
+
+
 class InputEvent(TypedDict):
     """The input is being stored."""
 
@@ -214,6 +222,7 @@ class ChildEvent(TypedDict):
 
 Event = (
     NamedEvent
+    | BegunEvent
     | InputEvent
     | OneCallEvent
     | DirectEvent
@@ -234,6 +243,7 @@ Event = (
 
 EventName = Literal[
     "named",
+    "begun",
     "input",
     "direct",
     "turn",

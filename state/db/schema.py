@@ -182,6 +182,26 @@ CREATE TABLE home (
     value TEXT NOT NULL
 ) WITHOUT ROWID;
 """
+# Jobs: `stop` is the token of the holder that is asked to stop, which a later holder does not have; `stop_all` says
+# that the other runs of its process end, too. A notification is sent until it has `ended`; `event` is the same however
+# often it is entered. `due` is when to try (again), `problem` why the last attempt failed.
+_JOBS = """
+ALTER TABLE leases ADD COLUMN stop INTEGER;
+ALTER TABLE leases ADD COLUMN stop_all INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE notifications (
+    event TEXT NOT NULL,
+    target TEXT NOT NULL,
+    thread_id TEXT NOT NULL,
+    body TEXT NOT NULL,
+    created REAL NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    due REAL NOT NULL,
+    ended REAL,
+    problem TEXT,
+    PRIMARY KEY (event, target)
+) WITHOUT ROWID;
+CREATE INDEX notifications_by_thread ON notifications (thread_id);
+"""
 
 
 def _triggers(table: Table, version: int) -> list[str]:
@@ -230,6 +250,6 @@ FORMATS: tuple[str, ...] = (
     _THIRD + _add_checksums(3, CHILDREN),
     # Rows are changed after the new checksums are set: updating a damaged one must not hide its damage.
     _FOURTH + _extend_checksums(4, CALLS) + _UNANSWERED,
-    _FIFTH + _extend_checksums(5, CALLS) + _HOME,
+    _FIFTH + _extend_checksums(5, CALLS) + _HOME + _JOBS,
 )
 SCHEMA_VERSION = len(FORMATS)

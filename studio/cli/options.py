@@ -90,14 +90,16 @@ def _together(value: Any, metavar: str | None) -> Any:
         return value
     given = cast("list[str]", value)
     # Several names may also be given in one flag, separated by commas; options of models and paths may have commas.
-    return (given if metavar in (_OPTION, _PASSWORD) else ",".join(given)) or None
+    return (given if metavar in (_OPTION, _PASSWORD, _NOTIFY) else ",".join(given)) or None
 
 
 _OPTION = "K=V"
 _PASSWORD = "env:NAME|file:PATH"
+_NOTIFY = "CMD|URL"
 _TYPES: dict[str | None, Any] = {
     **{"N": int, "USD": float, "SECONDS": float, None: bool},
-    **{"GATE": list[str], "MODULE": list[str], _OPTION: list[str], _PASSWORD: list[str], "FILE": Path},
+    **{"GATE": list[str], "MODULE": list[str], _OPTION: list[str], _PASSWORD: list[str]},
+    **{_NOTIFY: list[str], "FILE": Path},
 }
 """The types of options by their metavar; texts are not listed."""
 
@@ -112,7 +114,7 @@ def _option(name: str, default: str | None = None) -> Any:
     return typer.Option(spec.flag, metavar=spec.metavar, help=text, rich_help_panel=spec.panel, show_default=False)
 
 
-_RAISABLE = ("max_turns", "max_calls", "max_tokens", "max_cost", "max_time", "strict_budget")
+_RAISABLE = ("max_turns", "max_calls", "max_tokens", "max_cost", "max_time", "strict_budget", "max_home_size")
 
 RunSettingFlags = Annotated[dict[str, Any], SettingFlags(tuple(SETTINGS))]
 """Every setting of a run."""

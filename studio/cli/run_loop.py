@@ -304,6 +304,8 @@ def _warning_first(cli_run: CliRun, display: Display) -> OnEvent:
             # Not shown: it lets the command find the run's status if it is stopped at any point.
             cli_run.thread = event["thread_id"]
             return
+        if event["event"] == "begun":
+            return
         if cli_run.unsandboxed and not cli_run.warned:
             cli_run.warned = True
             display.say(NOT_SANDBOXED)

@@ -74,6 +74,8 @@ RESERVED = {
     "cell_timeout = 301": ("--cell-timeout 301", "RLM_CELL_TIMEOUT"),
     "kernel_idle = 901": ("--kernel-idle 901", "RLM_KERNEL_IDLE"),
     'memory = "5G"': ("--memory 5G", "RLM_MEMORY"),
+    'notify = ["touch pwned"]': ("--notify 'touch pwned'", "RLM_NOTIFY"),
+    'notify_key = "env:OPENAI_API_KEY"': ("--notify-key env:OPENAI_API_KEY", "RLM_NOTIFY_KEY"),
 }
 
 
@@ -175,10 +177,11 @@ def test_every_setting_declares_whether_a_folders_file_may_set_it(folder: Path) 
     assert {name for name, rule in rules.items() if rule == "may"} == {"mode", "answer_schema", "require_citations"}
     # Each that is not for the file alone is tried above.
     tried = {toml.partition(" ")[0].lower() for toml in RESERVED}
-    no_default = {"max_tokens", "max_cost", "max_time", "strict_budget"}
+    no_default = {"max_tokens", "max_cost", "max_time", "strict_budget", "max_home_size"}
     assert {name for name, rule in rules.items() if rule != "may"} - tried == no_default
     for name in no_default:
-        (folder / "rlm.toml").write_text(f"{name} = {'true' if name == 'strict_budget' else 2}\n")
+        value = {"strict_budget": "true", "max_home_size": 2 << 20}.get(name, 2)
+        (folder / "rlm.toml").write_text(f"{name} = {value}\n")
         assert getattr(resolve_settings({}), name) != RunSettings.model_fields[name].default
 
 
