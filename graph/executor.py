@@ -24,16 +24,16 @@ from ..state.leases import RENEW_AFTER
 from ..state.run_state import RestoreRecord, Status
 from ..state.threads import Thread
 from .build import Graph
+from .execution import ENDING_SECONDS, Execution
 from .resume_points import ResumePoint
 from .run import error_facts
+from .stop_watch import StopWatch
 from .tracing import traced
 
 T = TypeVar("T")
 
 # LangGraph counts supersteps and stops at 25 by default; here only the run's own limits apply.
 _NO_RECURSION_LIMIT = 10_000_000
-_ENDING_SECONDS = 0.8
-"""Seconds within which an execution that is cancelled must end: a stopped run ends within two (promise P10)."""
 
 
 @dataclass(frozen=True)
@@ -66,38 +66,6 @@ class ExecutionOutcome:
     """The error that ended it, which is in the index of runs, too; a TimeSpent when `--max-time` did."""
 
 
-@dataclass
-class _Running:
-    task: "asyncio.Task[None]"
-    hurry: contextlib.ExitStack
-    """Entered when the execution has to end: from then on it does not wait for other processes that write."""
-    stores: Stores
-    spent: TimeSpent | None = None
-    """Set before it is ended because the time of its run is over."""
-    overdue: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    """Set when it was to end and has not."""
-
-    def end(self) -> bool:
-        """Cancel the execution. Return whether it was under way."""
-        self.hurry.enter_context(self.stores.database.hurried())
-        self.overdue.get_loop().call_later(_ENDING_SECONDS, self._give_up)
-        return self.task.cancel()
-
-    async def finished(self) -> None:
-        """Wait until the execution has ended. Raises what it raises, and CancelledError when it is overdue.
-
-        One that does not end when it is cancelled is left as it is: nothing of it can be saved any more.
-        """
-        await asyncio.wait({self.task, self.overdue}, return_when=asyncio.FIRST_COMPLETED)
-        if not self.task.done():
-            raise asyncio.CancelledError
-        await self.task
-
-    def _give_up(self) -> None:
-        if not self.overdue.done():
-            self.overdue.set_result(None)
-
-
 class RunExecutor:
     """The executions of one process."""
 
@@ -106,19 +74,26 @@ class RunExecutor:
         self._tracing = tracing
         self._active_runs = active_runs
         self._graph = graph
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, Execution] = {}
         self._callers: dict[str, str] = {}
         """The caller of each child run under way."""
+        self.stops_of_all = 0
+        """The number of times that everything was stopped: who then begins one run after another begins no more."""
+        self._stop_watch = StopWatch(stores, self.stop, self.stop_all)
 
     def stop(self, thread_id: str) -> bool:
-        """Cancel a thread's execution with its children; for a child, its caller's. Return whether there was one."""
+        """Cancel a thread's execution with its children; for a child, its caller's. Return whether there was one.
+
+        For the run at the top of a tree, also that of a child that is executed alone.
+        """
         while (caller := self._callers.get(thread_id)) is not None:
             thread_id = caller
-        running = self._running.get(thread_id)
-        return running is not None and running.end()
+        found = [running for name, running in self._running.items() if thread_id in (name, running.top)]
+        return any([running.end() for running in found])
 
     def stop_all(self) -> bool:
         """Cancel every execution. Return whether there was any."""
+        self.stops_of_all += 1
         return any([self.stop(thread_id) for thread_id in list(self._running)])
 
     async def execute(
@@ -139,11 +114,11 @@ class RunExecutor:
         if caller is not None:
             self._callers[thread_id] = caller
         try:
-            with contextlib.ExitStack() as hurry:
-                async with self._taken(thread_id):
+            with contextlib.ExitStack() as hurry, self._stop_watch.watching():
+                async with self._taken(thread_id) as top:
                     resume_point = await find()
                     return (
-                        await self._run(thread_id, resume_point, streaming, hurry, execution_options)
+                        await self._run(thread_id, top, resume_point, streaming, hurry, execution_options)
                         if resume_point
                         else ExecutionOutcome()
                     )
@@ -169,10 +144,14 @@ class RunExecutor:
             return changed
 
     @contextlib.asynccontextmanager
-    async def _taken(self, thread_id: str) -> AsyncGenerator[None]:
-        """Hold the lease of the thread, and of the top of its tree unless its caller does. Raises RunBusy."""
+    async def _taken(self, thread_id: str) -> AsyncGenerator[str]:
+        """Hold the lease of the thread, and of the top of its tree unless its caller does. Raises RunBusy.
+
+        The value of the context is that top.
+        """
         async with contextlib.AsyncExitStack() as held:
-            for name in await self._names_to_hold(thread_id):
+            top, *_ = names = await self._names_to_hold(thread_id)
+            for name in names:
                 try:
                     await self._stores.leases.acquire(name)
                 except RunBusy as busy:
@@ -182,7 +161,7 @@ class RunExecutor:
                         f"The sub-RLM {thread_id} is a part of a run: {busy.message}", hint=busy.hint
                     ) from None
                 held.push_async_callback(self._release, name)
-            yield
+            yield top
 
     async def _names_to_hold(self, thread_id: str) -> list[str]:
         """Return the run at the top of the thread's tree, unless that is executed here, and the thread."""
@@ -197,6 +176,7 @@ class RunExecutor:
     async def _run(
         self,
         thread_id: str,
+        top: str,
         resume_point: ResumePoint,
         streaming: Streaming,
         hurry: contextlib.ExitStack,
@@ -207,7 +187,7 @@ class RunExecutor:
         outcome = ExecutionOutcome()
         self._active_runs.options_by_thread[thread_id] = execution_options
         task = asyncio.create_task(self._go_traced(thread_id, resume_point, streaming))
-        running = _Running(task, hurry, self._stores)
+        running = Execution(task, hurry, self._stores, top)
         watches = [asyncio.create_task(self._keep_leases(thread_id, task))]
         if thread_id not in self._callers:
             self._running[thread_id] = running
@@ -220,7 +200,7 @@ class RunExecutor:
             current = asyncio.current_task()
             if current and current.cancelling():
                 task.cancel()
-                await asyncio.wait({task}, timeout=_ENDING_SECONDS)
+                await asyncio.wait({task}, timeout=ENDING_SECONDS)
                 raise
         except LeaseLost:
             raise
@@ -311,7 +291,7 @@ class RunExecutor:
                 # The run meets the same error and reports it, or it has ended by then.
                 continue
 
-    async def _watch_time(self, thread_id: str, resume_point: ResumePoint, running: _Running) -> None:
+    async def _watch_time(self, thread_id: str, resume_point: ResumePoint, running: Execution) -> None:
         """End the execution when the time of its run is over, whatever it waits for."""
         limit = resume_point.limits.max_time
         if limit is None:

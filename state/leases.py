@@ -142,6 +142,22 @@ class Leases:
         elif row is not None and row[1] is not None and not is_dead(_owner(row[1]), row[2], self._clock()):
             raise RunBusy(f"{thread_id} is being run by another process.", hint="Wait for it, or stop it.")
 
+    @property
+    def held(self) -> dict[str, int]:
+        """The tokens of the threads that this process holds."""
+        return {**self._held}
+
+    async def holder(self, thread_id: str) -> dict[str, Any] | None:
+        """Return the living process that is running the thread now, as `this_process` describes it, or None."""
+        return await self._database.look(lambda connection: self.holder_in(connection, thread_id))
+
+    def holder_in(self, connection: sqlite3.Connection, thread_id: str) -> dict[str, Any] | None:
+        """Return what `holder` does, inside a transaction."""
+        row = connection.execute("SELECT owner, renewed FROM leases WHERE thread_id = ?", (thread_id,)).fetchone()
+        if row is None or row[0] is None or is_dead(owner := _owner(row[0]), row[1], self._clock()):
+            return None
+        return owner
+
     async def holder_alive(self, thread_ids: list[str]) -> set[str]:
         """Return those of the threads that a living process is running now."""
         rows = await self._database.read("SELECT thread_id, owner, renewed FROM leases WHERE owner IS NOT NULL")
@@ -199,7 +215,7 @@ def _acquire(connection: sqlite3.Connection, thread_id: str, now: float, left: i
     connection.execute(
         "INSERT INTO leases (thread_id, token, owner, renewed) VALUES (?, ?, ?, ?) "
         "ON CONFLICT (thread_id) DO UPDATE SET token = excluded.token, owner = excluded.owner, "
-        "renewed = excluded.renewed",
+        "renewed = excluded.renewed, stop = NULL, stop_all = 0",
         (thread_id, token, json.dumps(this_process()), now),
     )
     return token

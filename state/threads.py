@@ -85,8 +85,8 @@ _SELECT = (
 _LAST_TOUCHED = (
     f"{_SELECT} AND thread_id NOT IN (SELECT thread_id FROM children) ORDER BY updated DESC, created DESC LIMIT 1"
 )
-# Damaged rows may form a cycle of callers: the height limit then ends the recursion.
-_TOP = f"""
+# The run at the top of a thread's tree. Damaged rows may form a cycle of callers: the height then ends the recursion.
+TOP = f"""
 WITH RECURSIVE above (thread_id, height) AS (
     SELECT ?, 0 UNION SELECT caller, height + 1 FROM children JOIN above USING (thread_id)
     WHERE height < (SELECT count(*) FROM children)
@@ -268,7 +268,7 @@ class Threads:
 
     async def top_of(self, thread_id: str) -> str:
         """Return the run at the top of the thread's tree: the thread itself, unless another one called it."""
-        rows = await self._database.read(_TOP, (thread_id,))
+        rows = await self._database.read(TOP, (thread_id,))
         return str(rows[0][0])
 
     async def named_like(self, beginning: str) -> list[str]:

@@ -60,7 +60,7 @@ def owner_of(process: psutil.Process) -> dict[str, Any]:
 async def hold(database: Database, owner: dict[str, Any], renewed: float) -> None:
     """Write a lease of `owner` for the thread."""
     await database.commit(
-        lambda c: c.execute("INSERT INTO leases VALUES ('t', 7, ?, ?)", (json.dumps(owner), renewed)).rowcount
+        lambda c: c.execute("INSERT INTO leases (thread_id, token, owner, renewed) VALUES ('t', 7, ?, ?)", (json.dumps(owner), renewed)).rowcount
     )
 
 
@@ -210,7 +210,7 @@ async def test_a_process_stopped_while_taking_a_lease_releases_it(tmp_path: Path
 
 async def test_a_damaged_lease_counts_as_held_until_it_expires(database: Database, clock: Clock) -> None:
     def damage(connection: sqlite3.Connection) -> None:
-        connection.execute("INSERT INTO leases VALUES ('t', 7, 'no JSON', ?)", (clock.now,))
+        connection.execute("INSERT INTO leases (thread_id, token, owner, renewed) VALUES ('t', 7, 'no JSON', ?)", (clock.now,))
 
     await database.commit(damage)
     with pytest.raises(RunBusy):
