@@ -45,6 +45,7 @@ from .queries import RunQueries
 from .resume_points import ResumePoint, limits_for, resume_point_of, with_change
 from .run import EndEvent, Run, answer_of, budget_error, error_facts, files_of, status_now
 from .shown_requests import ShownRequests
+from .stopping import request_stop
 from .sub_rlms import ChildRuns
 from .suggested_limits import suggested_limits
 from .watcher import IndexWatch
@@ -304,11 +305,12 @@ class Runner:
             await asyncio.gather(task, return_exceptions=True)
 
     async def stop(self, thread: str) -> bool:
-        """Stop a run of this process: work in flight is cancelled, saved work stays. The run can be resumed.
+        """Stop a run of any process: work in flight is cancelled, saved work stays. The run can be resumed.
 
-        Return whether there was one; its `run` or `resume` then returns with the status `stopped`.
+        Return whether there was one; its `run` or `resume` then returns with the status `stopped`. Another process is
+        asked to stop it, and does so within a second. A sub-RLM is stopped with the run at the top of its tree.
         """
-        return self._executor.stop(thread)
+        return self._executor.stop(thread) or await request_stop(self._stores, thread)
 
     async def stop_all(self) -> bool:
         """Stop every run of this process. Return whether there was any."""

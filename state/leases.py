@@ -55,7 +55,8 @@ def is_dead(owner: dict[str, Any], renewed: float, now: float) -> bool:
         process = psutil.Process(int(owner["pid"]))
         if (began := owner.get("ticks")) is not None:
             return began != _ticks(process.pid)
-        return abs(process.create_time() - float(owner["started"])) > 1.0
+        ended = process.status() == psutil.STATUS_ZOMBIE
+        return ended or abs(process.create_time() - float(owner["started"])) > 1.0
     except (psutil.NoSuchProcess, KeyError, ValueError, TypeError):
         return True
     except psutil.AccessDenied:
@@ -65,14 +66,16 @@ def is_dead(owner: dict[str, Any], renewed: float, now: float) -> bool:
 def _ticks(pid: int) -> int | None:
     """Return the start time of a process in clock ticks since boot, which setting the wall clock does not change.
 
-    (psutil's time depends on the wall clock.) None where there is no /proc.
+    (psutil's time depends on the wall clock.) None where there is no /proc, and for a process that has ended and that
+    its parent has not asked about yet.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return None
     # The process name before it may hold anything, including blanks and parentheses.
-    return int(stat.rpartition(b")")[2].split()[19])
+    status, *facts = stat.rpartition(b")")[2].split()
+    return None if status in (b"Z", b"X") else int(facts[18])
 
 
 class Leases:

@@ -43,11 +43,18 @@ class StopRequests:
         """
 
         def unit(connection: sqlite3.Connection) -> list[str]:
-            names = [name for [name] in connection.execute("SELECT thread_id FROM leases WHERE owner IS NOT NULL")]
-            tops = sorted({_top_of(connection, name) for name in names})
-            return [top for top in tops if self._entered(connection, top, everything=True)]
+            return [top for top in self._running(connection) if self._entered(connection, top, everything=True)]
 
         return await self._database.commit(unit, "stop")
+
+    async def running(self) -> list[str]:
+        """Return the runs at the top of the trees that living processes execute, by name. Raises StoreError."""
+        return await self._database.look(self._running)
+
+    def _running(self, connection: sqlite3.Connection) -> list[str]:
+        names = [name for [name] in connection.execute("SELECT thread_id FROM leases WHERE owner IS NOT NULL")]
+        tops = sorted({_top_of(connection, name) for name in names})
+        return [top for top in tops if self._leases.holder_in(connection, top)]
 
     def _entered(self, connection: sqlite3.Connection, thread_id: str, everything: bool) -> bool:
         top = _top_of(connection, thread_id)

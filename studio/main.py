@@ -25,8 +25,10 @@ from .commands import (
     run,
     show,
     steps,
+    stop,
     vars,
     verify,
+    wait,
 )
 from .commands import input as input_command
 from .commands import list as list_command
@@ -59,6 +61,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "demo": demo.demo,
         "doctor": doctor.doctor,
     },
+    "Jobs": {"wait": wait.wait, "stop": stop.stop},
     "Look closer": {
         "input": input_command.show_input,
         "steps": steps.steps,

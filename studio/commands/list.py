@@ -15,27 +15,44 @@ AllFlag = Annotated[
     bool,
     typer.Option("--all", help="Show sub-RLMs too, below the run that called them. Default: only how many there are"),
 ]
+WaitingFlag = Annotated[
+    bool, typer.Option("--waiting", help="Show runs that wait for a reviewer. Default: runs of every status")
+]
+RunningFlag = Annotated[
+    bool, typer.Option("--running", help="Show runs that a process is running now. Default: runs of every status")
+]
+_DOING = {"paused": "waits for a reviewer", "busy": "is being run by a process"}
 
 
 @command
-def list_runs(invocation: Invocation, everything: AllFlag = False) -> None:
+def list_runs(
+    invocation: Invocation, everything: AllFlag = False, waiting: WaitingFlag = False, running: RunningFlag = False
+) -> None:
     """List the runs, the one touched last first.
 
     A busy run is being run by a process now. Runs with the status stopped, failed or budget are resumed with
     `rlm resume`. A paused run waits for a reviewer and is continued with `rlm review`. The sub-RLMs that a run's code
-    has started are runs too: --all and --json list them.
+    has started are runs too: --all and --json list them. With --waiting and --running both, runs of either kind are
+    shown.
 
     [bold]Examples[/bold]
 
       rlm list
       rlm list --all
+      rlm list --running --waiting
       rlm list --json | jq -r '.[] | select(.status == "failed") | .thread_id'
     """
     runs: list[tuple[dict[str, Any], str | None]] = []
     if invocation.has_runs:
         runs = from_library(invocation, lambda library: library.runs_with_callers())
+    statuses = {"paused": waiting, "busy": running}
+    if found := bool(runs) and any(statuses.values()):
+        runs = [(run, caller) for run, caller in runs if statuses.get(run["status"])]
     if invocation.json:
         put(safe_json([run for run, _ in runs]))
+        return
+    if found and not runs:
+        say(f"No run {' or '.join(_DOING[status] for status, shown in statuses.items() if shown)}.")
         return
     if not runs:
         start = pasteable("Start with `rlm demo`.", invocation)

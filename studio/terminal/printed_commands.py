@@ -21,7 +21,9 @@ PROGRAM = "rlm"
 _SCRIPTS = (PROGRAM, "durable-rlm")
 """The names that the program is installed under."""
 _MODULE = "durable_rlm"
-_OF_A_RUN = {"resume", "review", "fork", "show", "steps", "calls", "vars", "diff", "verify", "delete"}
+_OF_A_RUN = {
+    *("resume", "review", "fork", "wait", "stop", "show", "steps", "calls", "vars", "diff", "verify", "delete"),
+}
 """Commands whose first argument is a run."""
 _PLACEHOLDER = "THREAD"
 _BACKQUOTED = re.compile(r"`([^`\n]+)`")

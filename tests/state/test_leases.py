@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -26,6 +27,8 @@ from durable_rlm.state.threads import Threads
 HOUR = 3600.0
 PLACE: Any = {"configurable": {"thread_id": "t", "checkpoint_ns": ""}}
 LIMITS = Limits(max_turns=3, max_calls=10)
+
+HOLDS = "INSERT INTO leases (thread_id, token, owner, renewed) VALUES"
 
 
 class Clock:
@@ -60,7 +63,12 @@ def owner_of(process: psutil.Process) -> dict[str, Any]:
 async def hold(database: Database, owner: dict[str, Any], renewed: float) -> None:
     """Write a lease of `owner` for the thread."""
     await database.commit(
-        lambda c: c.execute("INSERT INTO leases (thread_id, token, owner, renewed) VALUES ('t', 7, ?, ?)", (json.dumps(owner), renewed)).rowcount
+        lambda c: (
+            c.execute(
+                "INSERT INTO leases (thread_id, token, owner, renewed) VALUES ('t', 7, ?, ?)",
+                (json.dumps(owner), renewed),
+            ).rowcount
+        )
     )
 
 
@@ -90,6 +98,16 @@ async def test_the_lease_of_a_dead_process_is_taken_over_at_once_whatever_the_cl
     bystander.kill()
     bystander.wait()
     clock.now -= HOUR
+    await Leases(database, clock).acquire("t")
+
+
+async def test_a_killed_process_is_dead_before_its_parent_asks_about_it(
+    database: Database, clock: Clock, bystander: psutil.Process
+) -> None:
+    await hold(database, owner_of(bystander), clock.now)
+    bystander.kill()
+    os.waitid(os.P_PID, bystander.pid, os.WEXITED | os.WNOWAIT)
+    assert bystander.status() == psutil.STATUS_ZOMBIE
     await Leases(database, clock).acquire("t")
 
 
@@ -210,7 +228,9 @@ async def test_a_process_stopped_while_taking_a_lease_releases_it(tmp_path: Path
 
 async def test_a_damaged_lease_counts_as_held_until_it_expires(database: Database, clock: Clock) -> None:
     def damage(connection: sqlite3.Connection) -> None:
-        connection.execute("INSERT INTO leases (thread_id, token, owner, renewed) VALUES ('t', 7, 'no JSON', ?)", (clock.now,))
+        connection.execute(
+            "INSERT INTO leases (thread_id, token, owner, renewed) VALUES ('t', 7, 'no JSON', ?)", (clock.now,)
+        )
 
     await database.commit(damage)
     with pytest.raises(RunBusy):
