@@ -4,7 +4,7 @@ import contextlib
 import os
 from pathlib import Path
 
-_HOME_NAMES = ("checkpoints.sqlite", "blobs", "extracted", "search", "server")
+_HOME_NAMES = ("checkpoints.sqlite", "blobs", "extracted", "search", "server", "logs")
 """The contents of a home; SQLite's other files have names that begin with the first one."""
 MARKS = {
     ".gitignore": "*\n",

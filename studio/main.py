@@ -160,6 +160,9 @@ def _reported(error: BaseException, invocation: Invocation | None, *, as_json: b
     from ..state.errors import RlmError
     from .terminal import errors
 
+    if invocation:
+        # A detached run reports in its log.
+        as_json = invocation.json
     if debug:
         errors.show_traceback(error)
     if isinstance(error, RlmError):

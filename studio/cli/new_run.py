@@ -66,6 +66,7 @@ def start(
     thread: str | None = None,
     after: "Callable[[Run], list[str]]" = lambda run: [],
     tracing: bool = False,
+    detach: bool = False,
     today: Callable[[], date] = date.today,
 ) -> None:
     """Start a run, follow it to its end, and exit with its status. Raises RlmError when it is refused."""
@@ -84,4 +85,5 @@ def start(
         return await runner.run(question, paths or None, thread=thread, on_event=on_event, **settings)
 
     cli_run = CliRun(invocation, thread, begin, output, resolved.unsandboxed, after, tracing=tracing, files=files)
+    cli_run.detach = detach
     execute(cli_run)

@@ -172,6 +172,15 @@ Files = Annotated[
         show_default=False,
     ),
 ]
+Detach = Annotated[
+    bool,
+    typer.Option(
+        "--detach",
+        help="Return once the run has begun: it goes on in a process of its own, without this terminal. Its progress "
+        "is in a log in the home. Default: stay until it ends",
+        rich_help_panel=OUTPUT,
+    ),
+]
 NewThread = Annotated[
     str | None,
     typer.Option(

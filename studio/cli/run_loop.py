@@ -22,6 +22,7 @@ from ..terminal.escape import safe, safe_json, short_id
 from ..terminal.printed_commands import pasteable, pasteable_error
 from . import gc_tuning
 from .delivery import Delivery, beside
+from .detaching import Detached, detach
 from .shown_answer import is_too_large, put_shown
 from .signals import STOPPED, Stopping, interruptible, leave
 from .summary import brought_back, command_line, ended, failure, to_json, what_next
@@ -119,6 +120,10 @@ class CliRun:
     """The folder of `--files`."""
     delivery: Delivery = field(default_factory=Delivery)
     """The places of `output` and `files`, once they are checked."""
+    detach: bool = False
+    """True when the run goes on without the terminal once it has begun, as with `--detach`."""
+    detached: Detached | None = None
+    """The process of its own, once it is there."""
 
 
 @dataclass
@@ -141,7 +146,9 @@ class RunAttempt:
 def execute(cli_run: CliRun) -> None:
     """Do the work and end the command with the run's exit status. Raises RlmError when there is no run to report."""
     cli_run.delivery = Delivery.to(cli_run.output, cli_run.files)
-    if cli_run.reviewer is None and at_terminal() and not cli_run.invocation.json:
+    if cli_run.detach:
+        cli_run.detached = detach(cli_run.invocation)
+    elif cli_run.reviewer is None and at_terminal() and not cli_run.invocation.json:
         from ..approval.terminal import TerminalReviewer
 
         cli_run.reviewer = TerminalReviewer()
@@ -244,7 +251,7 @@ async def _standing(runner: "Runner", thread: str, on_event: OnEvent) -> "Run":
 def drive(cli_run: CliRun, home: OpenRunner) -> RunAttempt:
     """Do the work under a display until it ends or waits for a reviewer. Raises RlmError."""
     try:
-        with open_display() as display:
+        with open_display(plain=cli_run.detach) as display:
             return home.loop.run(_work(cli_run, display, home))
     except (asyncio.CancelledError, KeyboardInterrupt):
         return RunAttempt(None, 0.0)
@@ -304,13 +311,15 @@ def _warning_first(cli_run: CliRun, display: Display) -> OnEvent:
             # Not shown: it lets the command find the run's status if it is stopped at any point.
             cli_run.thread = event["thread_id"]
             return
-        if event["event"] == "begun":
-            return
         if cli_run.unsandboxed and not cli_run.warned:
             cli_run.warned = True
             display.say(NOT_SANDBOXED)
         while cli_run.warnings:
             display.say(cli_run.warnings.pop(0))
+        if event["event"] == "begun":
+            if cli_run.detached:
+                cli_run.detached.begun(event["thread_id"])
+            return
         display.update(event)
 
     return on_event

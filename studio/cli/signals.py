@@ -14,7 +14,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SHOW_CURSOR = b"\x1b[?25h\n"
 
 
-def _heeded() -> list[signal.Signals]:
+def heeded() -> list[signal.Signals]:
     """Return the signals that are not ignored. `nohup` and a shell's `&` ignore some on purpose."""
     return [one for one in _SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]
 
@@ -26,7 +26,7 @@ def interruptible() -> Generator[None]:
     def interrupt(number: int, frame: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    before = {one: signal.signal(one, interrupt) for one in _heeded()}
+    before = {one: signal.signal(one, interrupt) for one in heeded()}
     try:
         yield
     finally:
@@ -45,7 +45,7 @@ class Stopping:
 
     def __enter__(self) -> "Stopping":
         loop = asyncio.get_running_loop()
-        for one in _heeded():
+        for one in heeded():
             loop.add_signal_handler(one, self._received)
             self._taken.append(one)
         return self

@@ -98,6 +98,7 @@ def fork(
     tracing: options.Tracing = None,
     output: options.Output = None,
     files: options.Files = None,
+    detach: options.Detach = False,
 ) -> None:
     """Make a new run that begins as a copy of another one up to a step, and run it from there.
 
@@ -121,6 +122,8 @@ def fork(
         "fresh": fresh,
         **other,
     }
+    if no_run and detach:
+        _refuse("--no-run makes a fork that nothing runs, so it has nothing to detach.", "Give one of them.")
     if no_run:
         _only_make(invocation, thread, step, name, changes)
         return
@@ -134,7 +137,7 @@ def fork(
         on_event({"event": "notice", "text": f"Forked {about['parent']} at step {step}."})
         return await runner.resume(made.thread_id, on_event=on_event)
 
-    cli_run = CliRun(invocation, name, go_on, output, tracing=chosen(tracing), files=files)
+    cli_run = CliRun(invocation, name, go_on, output, tracing=chosen(tracing), files=files, detach=detach)
     execute(cli_run)
 
 

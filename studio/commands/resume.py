@@ -21,6 +21,7 @@ def resume(
     tracing: options.Tracing = None,
     output: options.Output = None,
     files: options.Files = None,
+    detach: options.Detach = False,
 ) -> None:
     """Resume a run that was stopped or killed, that failed, or that ran out of budget.
 
@@ -51,5 +52,5 @@ def resume(
         cli_run.warnings = price_warnings(about["settings"], counted, date.today())
         return await runner.resume(thread, strict=strict, unsandboxed=bool(unsandboxed), on_event=on_event, **changes)
 
-    cli_run = CliRun(invocation, thread, go_on, output, tracing=chosen(tracing), files=files)
+    cli_run = CliRun(invocation, thread, go_on, output, tracing=chosen(tracing), files=files, detach=detach)
     execute(cli_run)

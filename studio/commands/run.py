@@ -32,6 +32,7 @@ def run(
     output: options.Output = None,
     files: options.Files = None,
     thread: options.NewThread = None,
+    detach: options.Detach = False,
 ) -> None:
     """Answer a question over files, folders or stdin.
 
@@ -53,4 +54,14 @@ def run(
     from ..cli.new_run import start
     from ..cli.notices import chosen
 
-    start(invocation, question, paths, settings, output=output, files=files, thread=thread, tracing=chosen(tracing))
+    start(
+        invocation,
+        question,
+        paths,
+        settings,
+        output=output,
+        files=files,
+        thread=thread,
+        tracing=chosen(tracing),
+        detach=detach,
+    )

@@ -94,10 +94,10 @@ class Display(Protocol):
         ...
 
 
-def open_display() -> Display:
-    """Return the live display if stderr is a terminal that can move its cursor, else plain lines."""
+def open_display(*, plain: bool = False) -> Display:
+    """Return the live display if stderr is a terminal that can move its cursor, else or with `plain` plain lines."""
     progress = Progress()
-    if not cursor_moves():
+    if plain or not cursor_moves():
         return PlainDisplay(progress)
     from .panel import LiveDisplay
 
