@@ -3,11 +3,8 @@
 import asyncio
 import contextlib
 import itertools
-import json
-import os
 import shutil
 import socket
-import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -20,6 +17,7 @@ from .answer_parts import Spool
 from .cell import BaseSession, cause_of_death
 from .host.frames import BYTES, read_frame, write_frame
 from .host.message_filter import WINDOW
+from .host_process import log_errors, start_host
 from .messages import parse_chunks, parse_compared, parse_ended, parse_restored
 from .posted_calls import MOST_WEIGHT, parse_calls
 from .process_limits import ensure_open_files, short_folder
@@ -50,6 +48,7 @@ class JupyterKernels:
         self._process: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
+        self._logging: asyncio.Task[None] | None = None
         self._replies: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._sessions: dict[str, JupyterSession] = {}
         self._numbers = itertools.count(1)
@@ -178,6 +177,10 @@ class JupyterKernels:
                 self._process.kill()
                 await self._process.wait()
             self._process = None
+        if self._logging is not None:
+            await asyncio.wait([self._logging], timeout=_GOING)
+            self._logging.cancel()
+            self._logging = None
         if self._folder is not None:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
             self._folder = None
@@ -191,17 +194,8 @@ class JupyterKernels:
             await asyncio.to_thread(make_folder, Path(folder))
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                # -P: `-m` alone imports from the current folder first, which may belong to somebody else.
-                *("-P", "-m", "durable_rlm.kernel.host", str(theirs.fileno())),
-                json.dumps({**self._settings, "folder": self._folder}),
-                pass_fds=[theirs.fileno()],
-                stdin=asyncio.subprocess.DEVNULL,
-                env=_host_environment(),
-                # Ctrl-C at the terminal must reach only this process, which saves and then ends the kernels.
-                start_new_session=True,
-            )
+            self._process = await start_host(theirs.fileno(), {**self._settings, "folder": self._folder})
+        self._logging = asyncio.create_task(log_errors(self._process))
         reader, self._writer = await asyncio.open_connection(sock=ours, limit=1 << 26)
         self._reading = asyncio.create_task(self._read(reader))
 
@@ -392,9 +386,3 @@ class JupyterSession(BaseSession):
     def _send(self, operation: str) -> None:
         if self._lost is None:
             self._kernels.send(operation, self._name)
-
-
-def _host_environment() -> dict[str, str]:
-    """Return only the variables that the host needs, because it starts processes that run hostile code."""
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV", "SYSTEMROOT")
-    return {name: os.environ[name] for name in kept if name in os.environ}
