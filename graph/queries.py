@@ -14,7 +14,7 @@ from ..state.call_keys import turn_of_call
 from ..state.call_records import CallRow
 from ..state.db.storable import encodable
 from ..state.errors import StoredDataDamaged, StoreError, UnknownThread
-from ..state.records import TurnRecord, Usage, VariableRecord, as_usage
+from ..state.records import Usage, as_usage
 from ..state.threads import Step, Thread
 from ..state.usage import UsageTotals
 from .calls import Call, schema_of, time_text
@@ -22,6 +22,7 @@ from .checkpoints import Checkpoints, StateAtStep, state_at, variables_at
 from .cited_passages import cited_passages
 from .coverage import coverage_document, coverage_of_run, share_or_unknown
 from .diff import comparison
+from .following import Following, turn_document
 from .langgraph_ids import run_name
 from .stored_input import input_document, input_files
 
@@ -267,7 +268,10 @@ class RunQueries:
             "question": state.get("question") or about["question"],
             "input": state.get("context_ref") or about["input"],
             "step": _step(at) if at else None,
-            "turns": [await self._turn(*one) for one in zip(turns, variables_after(turns), strict=True)],
+            "turns": [
+                {**await turn_document(self._stores.texts, turn), "variables": variables}
+                for turn, variables in zip(turns, variables_after(turns), strict=True)
+            ],
             "cell": [await self._stores.texts.get_or_damage(block) for block in cell["blocks"]] if cell else None,
             "waiting": state.get("waiting", 0),
             "answer": await answer_or_damage(answer, self._stores.texts) if answer else None,
@@ -281,6 +285,14 @@ class RunQueries:
             else {**about["usage"], "coverage": await share_or_unknown(self._stores, row.thread_id)},
             **then,
         }
+
+    async def following(self, thread: str, checkpoints: Checkpoints, *, most: int | None = None) -> Following:
+        """Return repeated looks at a run that any process executes, as `rlm show --follow` has them.
+
+        `async for look in following.follow()` ends when the run does, or when it waits. `most`: the first look has no
+        more turns than that, the latest ones. Raises UnknownThread.
+        """
+        return Following(self._stores, checkpoints, await self.resolve(thread), most=most)
 
     async def input_files(self, thread: str) -> list[dict[str, Any]]:
         """Return what was read of a run's input, a file each, as `rlm input --json` prints it.
@@ -335,22 +347,6 @@ class RunQueries:
     async def _moment(self, checkpoints: Checkpoints, thread: str, step: int | None) -> StateAtStep:
         row = await self._stores.threads.get(await self.resolve(thread))
         return await state_at(self._stores, checkpoints, row, step)
-
-    async def _turn(self, turn: TurnRecord, variables: list[VariableRecord]) -> dict[str, Any]:
-        output, reply, thoughts = (turn.get(name) for name in ("output", "reply", "thoughts"))
-        return {
-            "turn": turn.get("number", 0),
-            "status": turn.get("status"),
-            "code": [await self._stores.texts.get_or_damage(block) for block in turn.get("blocks", [])],
-            "output": await self._stores.texts.get_or_damage(output) if output else None,
-            "error": turn.get("error"),
-            "nudge": turn.get("nudge"),
-            "notes": turn.get("notes", []),
-            "seconds": turn.get("seconds"),
-            "variables": variables,
-            "reply": await self._stores.texts.get_or_damage(reply) if reply else None,
-            "thoughts": await self._stores.texts.get_or_damage(thoughts) if thoughts else None,
-        }
 
 
 def _caller(row: Thread) -> dict[str, Any] | None:

@@ -185,9 +185,13 @@ class Spending:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def by(self, thread_id: str) -> UsageTotals:
-        """Return what the thread and the threads below it have spent so far."""
-        rows = await self._database.read(f"{_TREE} {_SPENT} JOIN tree USING (thread_id)", (thread_id,))
+    async def by(self, thread_id: str, *, in_flight: bool = True) -> UsageTotals:
+        """Return what the thread and the threads below it have spent so far.
+
+        Without `in_flight`, requests that have no outcome yet are left out: for a run that is being executed.
+        """
+        settled = "" if in_flight else " WHERE status != 'asked'"
+        rows = await self._database.read(f"{_TREE} {_SPENT} JOIN tree USING (thread_id){settled}", (thread_id,))
         return await self._with_usual_output(thread_id, _spent(rows[0]))
 
     async def before(self, thread_id: str) -> UsageTotals:

@@ -52,6 +52,9 @@ CitationsFlag = Annotated[
         "--citations", help="Show what the answer cites instead, with the lines around it: all, or citation N"
     ),
 ]
+FollowFlag = Annotated[
+    bool, typer.Option("--follow", help="Show the run live, whichever process runs it, until it ends or waits")
+]
 Number = Annotated[
     int | None,
     typer.Argument(
@@ -73,15 +76,18 @@ def show(
     page: PageFlag = None,
     citations: CitationsFlag = False,
     number: Number = None,
+    follow: FollowFlag = False,
 ) -> None:
     """Show a run: its question, input, settings, each turn's code and output, its sub-RLMs, and the answer.
 
     A sub-RLM is a run too: show its THREAD. Turns are a run's own; its calls, tokens and cost are those of its tree.
+    --follow shows each turn as it is saved. It ends with the run, or when the run waits; Ctrl-C ends --follow alone.
 
     [bold]Examples[/bold]
 
       rlm show
       rlm show which-contracts-end-3f2a --full | less
+      rlm show which-contracts-end-3f2a --follow
       rlm show which-contracts-end-3f2a --step 7
       rlm show which-contracts-end-3f2a --input
       rlm show which-contracts-end-3f2a --coverage
@@ -91,7 +97,13 @@ def show(
     """
     of_the_input = given or document is not None or lines is not None or page is not None
     of_the_run = step is not None or full
-    if coverage:
+    if follow:
+        if step is not None or of_the_input or coverage or citations or number is not None:
+            raise UsageError("--follow shows the run as it goes on: it goes with --full and --json only.")
+        from ..cli.shown_following import follow as follow_run
+
+        follow_run(invocation, thread_or_last(invocation, thread), full=full)
+    elif coverage:
         if of_the_run or of_the_input or citations:
             raise UsageError("--coverage goes with no other flag of `rlm show` but --json.")
         from ..cli.shown_coverage import show_coverage

@@ -4,6 +4,7 @@ There is a line for each notable event, and one every few seconds of waiting.
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from ...state.wording import counted, megabytes
@@ -69,6 +70,10 @@ class PlainDisplay:
         """Print a line that belongs to no event."""
         say(text)
 
+    def aside(self) -> AbstractContextManager[None]:
+        """Return a context in which other output can be printed."""
+        return nullcontext()
+
     def _now_and_then(self, line: str, *, first: bool = False, between: float = BETWEEN) -> None:
         now = self.progress.clock()
         if line and (first or now >= self._said + between):
@@ -91,6 +96,10 @@ class Display(Protocol):
 
     def say(self, text: str) -> None:
         """Show a line that stays."""
+        ...
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Return a context in which other output can be printed on the same terminal."""
         ...
 
 

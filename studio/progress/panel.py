@@ -1,6 +1,7 @@
 """Progress on a terminal: a panel that is redrawn a few times a second, regardless of the number of events."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -42,14 +43,7 @@ class LiveDisplay:
         self.progress = progress
         self._console = console
         self._frames = _FRAMES if "utf" in console.encoding.lower() else "|/-\\"
-        self._live = Live(
-            console=console,
-            get_renderable=self.draw,
-            refresh_per_second=PER_SECOND,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
+        self._live = self._new_live()
         self._coloured: tuple[str, int, Text] | None = None
 
     def __enter__(self) -> "LiveDisplay":
@@ -58,6 +52,27 @@ class LiveDisplay:
 
     def __exit__(self, *_: object) -> None:
         self._live.stop()
+
+    def _new_live(self) -> Live:
+        return Live(
+            console=self._console,
+            get_renderable=self.draw,
+            refresh_per_second=PER_SECOND,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    @contextmanager
+    def aside(self) -> Generator[None]:
+        """Take the panel away for the duration of the context, so that other output stays above it."""
+        self._live.stop()
+        try:
+            yield
+        finally:
+            # The one before still knows where its panel was, and would write over the new lines.
+            self._live = self._new_live()
+            self._live.start()
 
     def update(self, event: Mapping[str, Any]) -> None:
         """Process an event of the run; lines that stay on the screen are printed above the panel."""
@@ -81,7 +96,7 @@ class LiveDisplay:
             parts.append(Text(safe_lines(progress.ended.preview, _OUTPUT_LINES, self._width), style="dim"))
         if line := retry_line(progress):
             parts.append(Text(line, style="yellow"))
-        facts = [duration(progress.elapsed), *(spent(progress.usage) if progress.usage else [])]
+        facts = [f"{duration(progress.elapsed)}{progress.since}", *(spent(progress.usage) if progress.usage else [])]
         parts.append(Text(" · ".join(facts), style="dim"))
         return Group(*parts)
 

@@ -136,6 +136,8 @@ class Progress:
     under_way: bool = False
     """True when the run itself has begun, so that something of it is saved."""
     began: float = 0.0
+    since: str = ""
+    """What `elapsed` is counted from, in words behind the time; empty: from the beginning of this execution."""
 
     def __post_init__(self) -> None:
         self.began = self.clock()

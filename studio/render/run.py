@@ -42,16 +42,10 @@ def print_run(run: dict[str, Any], *, full: bool = False, waits: Sequence[str] =
 
     `waits` are the lines about what the run waits for, escaped already.
     """
-    console = stdout_console()
-    for label, text in _facts(run):
-        console.print(Text.assemble((f"{label:<10}", "bold"), text), soft_wrap=True)
+    print_heading(run)
     for turn in run["turns"]:
-        console.print()
-        console.print(_heading(turn))
-        for block in turn["code"]:
-            console.print(_code(block, full=full), soft_wrap=True)
-        for text, style in _came_of(turn, full=full):
-            console.print(Text(_indented(text), style=style), soft_wrap=True)
+        print_turn(turn, full=full)
+    console = stdout_console()
     if run["cell"] and not any(turn["code"] == run["cell"] for turn in run["turns"]):
         console.print(Text("── about to run", style="bold"))
         console.print(_code("\n".join(run["cell"]), full=full), soft_wrap=True)
@@ -61,6 +55,33 @@ def print_run(run: dict[str, Any], *, full: bool = False, waits: Sequence[str] =
             size = "" if one["size"] is None else f", size {one['size']:,}"
             line = safe_line(f"{one['name']}: {one['type']}{size} = {one['preview']}", _WIDTH)
             console.print(Text(f"  {line}"), soft_wrap=True)
+    print_outcome(run, full=full, waits=waits)
+
+
+def print_heading(run: dict[str, Any]) -> None:
+    """Print what is known of a run as a whole: question, status, settings, limits, input, and what it has spent."""
+    console = stdout_console()
+    for label, text in _facts(run):
+        console.print(Text.assemble((f"{label:<10}", "bold"), text), soft_wrap=True)
+
+
+def print_turn(turn: dict[str, Any], before: dict[str, Any] | None = None, *, full: bool = False) -> None:
+    """Print a turn of `RunQueries.show`.
+
+    `before` is the same turn as it was printed before, while it was under way: then what is the same is left out.
+    """
+    console = stdout_console()
+    console.print()
+    console.print(_heading(turn))
+    for block in turn["code"] if before is None or before["code"] != turn["code"] else ():
+        console.print(_code(block, full=full), soft_wrap=True)
+    for text, style in _came_of(turn, before, full=full):
+        console.print(Text(_indented(text), style=style), soft_wrap=True)
+
+
+def print_outcome(run: dict[str, Any], *, full: bool = False, waits: Sequence[str] = ()) -> None:
+    """Print what a run has come to: its sub-RLMs, what it waits for, its answer, and what belongs to that."""
+    console = stdout_console()
     _print_children(run["children"], full=full)
     for place, line in enumerate(waits):
         console.print(Text(f"\n{line}" if place == 0 else line, style="bold yellow"), soft_wrap=True)
@@ -167,7 +188,7 @@ def _input(reference: dict[str, Any] | None) -> str:
 
 
 def _heading(turn: dict[str, Any]) -> Text:
-    status = turn["status"] or ("nothing to run" if turn["nudge"] else "not run yet")
+    status = turn["status"] or ("nothing to run" if turn["nudge"] else turn.get("under_way", "not run yet"))
     seconds = f" · {duration(turn['seconds'])}" if turn["seconds"] is not None else ""
     style = "bold red" if status in ("error", "timeout", "died") else "bold"
     return Text(f"── turn {turn['turn']} · {safe_line(status, 30)}{seconds}", style=style)
@@ -184,13 +205,14 @@ def _indented(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.split("\n"))
 
 
-def _came_of(turn: dict[str, Any], *, full: bool) -> Iterator[tuple[str, str]]:
-    """Yield the output, the error, the nudge and the notes of a turn, each with its style."""
-    if turn["output"]:
+def _came_of(turn: dict[str, Any], before: dict[str, Any] | None, *, full: bool) -> Iterator[tuple[str, str]]:
+    """Yield the output, the error, the nudge and the notes of a turn that `before` has not, each with its style."""
+    known = before or {}
+    if turn["output"] and turn["output"] != known.get("output"):
         yield (safe(turn["output"]).rstrip() if full else safe_lines(turn["output"], _OUTPUT_LINES, _WIDTH)), "dim"
-    if turn["error"]:
+    if turn["error"] and turn["error"] != known.get("error"):
         yield safe_line(turn["error"], 300), "red"
-    if turn["nudge"]:
+    if turn["nudge"] and turn["nudge"] != known.get("nudge"):
         yield safe_line(turn["nudge"], 300), "yellow"
-    for note in turn["notes"]:
+    for note in turn["notes"][len(known.get("notes", ())) :]:
         yield safe_line(note, 300), "yellow"

@@ -8,6 +8,7 @@ import codecs
 import contextlib
 import io
 import os
+import select
 import sys
 from pathlib import Path
 from typing import IO, Any, TextIO, cast
@@ -74,6 +75,19 @@ def drain(stream: TextIO) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
+        _drained.add(stream.fileno())
+
+
+_drained: set[int] = set()
+
+
+def reader_is_gone() -> bool:
+    """Return whether nobody reads what is printed on stdout any more: the other end of its pipe is closed."""
+    with contextlib.suppress(OSError, ValueError):
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return sys.stdout.fileno() in _drained or any(events & select.POLLERR for _, events in poll.poll(0))
+    return False
 
 
 def fill_closed_streams() -> None:

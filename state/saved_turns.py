@@ -1,0 +1,105 @@
+"""Reads what the latest steps of a run have saved, at a cost that does not grow with the run.
+
+A state holds the list of all turns, which is rebuilt from many rows. Here only the rows of the steps that are asked for
+are read: each step's own additions to the list, and the rest of the state after the last one.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+from .db.checksums import checksum_mismatch_sql
+from .db.connection import Database
+from .db.tables import CHECKPOINTS, STEPS, WRITES
+from .records import TurnRecord
+from .threads import Step
+
+_AT_ONCE = 200
+"""The number of steps that one call reads at most."""
+_STEPS = (
+    f"SELECT step, checkpoint_id, kind, turn, summary, created, settled, {checksum_mismatch_sql(STEPS)} FROM steps "
+    f"WHERE thread_id = ? AND step > ? ORDER BY step LIMIT {_AT_ONCE}"
+)
+_LAST = "SELECT max(step) FROM steps WHERE thread_id = ?"
+_CHECKPOINT = (
+    f"SELECT parent_checkpoint_id, type, CAST(checkpoint AS BLOB), {checksum_mismatch_sql(CHECKPOINTS)} "
+    "FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = '' AND checkpoint_id = ?"
+)
+_ADDED = (
+    f"SELECT type, CAST(value AS BLOB), {checksum_mismatch_sql(WRITES)} FROM writes WHERE thread_id = ? "
+    "AND checkpoint_ns = '' AND checkpoint_id = ? AND channel = 'turns' ORDER BY task_id, idx"
+)
+_SERDE = JsonPlusSerializer(allowed_msgpack_modules=None)
+
+
+@dataclass(frozen=True)
+class SavedStep:
+    """A step, and what it added to the turns."""
+
+    step: Step
+    parent: str | None = None
+    """The checkpoint that it follows; None for the first step, and when that is not known."""
+    records: Sequence[TurnRecord] = ()
+    damaged: bool = False
+    """True when not all of it is what was saved."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """The steps after one step, in order."""
+
+    steps: list[SavedStep]
+    last: int
+    """The number of the run's last step; 0 without any."""
+    values: dict[str, Any] = field(default_factory=dict[str, Any])
+    """The state after the last of `steps`, without the list of turns; empty without steps, and when it is damaged."""
+
+
+async def steps_after(database: Database, thread_id: str, number: int) -> Saved:
+    """Return the steps of a thread after step `number`: at most 200 of them, so `last` may be a later one.
+
+    A damaged step is returned as far as it can be read. Raises StoreError; StoredDataDamaged when the list of steps
+    cannot be read.
+    """
+
+    def look(connection: sqlite3.Connection) -> Saved:
+        rows = connection.execute(_STEPS, (thread_id, number)).fetchall()
+        values: dict[str, Any] = {}
+        steps: list[SavedStep] = []
+        for place, (*facts, damaged) in enumerate(rows):
+            step = _unreadable(facts) if damaged else Step(*facts)
+            found, body = _read(connection, thread_id, step)
+            if body and place == len(rows) - 1:
+                with contextlib.suppress(Exception):
+                    values = _SERDE.loads_typed(body).get("channel_values") or {}
+            steps.append(found)
+        [last] = connection.execute(_LAST, (thread_id,)).fetchone()
+        return Saved(steps, int(last or 0), values)
+
+    return await database.look(look)
+
+
+def _unreadable(facts: Sequence[Any]) -> Step:
+    return Step(int(facts[0]), str(facts[1]), "damaged", 0, "", 0.0)
+
+
+def _read(connection: sqlite3.Connection, thread_id: str, step: Step) -> tuple[SavedStep, tuple[str, bytes] | None]:
+    """Return a step with what it added, and the serialized state after it; None when that is damaged."""
+    row = connection.execute(_CHECKPOINT, (thread_id, step.checkpoint_id)).fetchone()
+    if row is None or row[3]:
+        return SavedStep(step, damaged=True), None
+    parent, kind, body, _ = row
+    records: list[TurnRecord] = []
+    whole = step.kind != "damaged"
+    for kind_added, value, damaged in connection.execute(_ADDED, (thread_id, parent)).fetchall() if parent else ():
+        try:
+            records += [] if damaged else cast(list[TurnRecord], _SERDE.loads_typed((kind_added, value)))
+        except Exception:
+            # Of another version, or of another program: the row has its checksum.
+            damaged = True
+        whole = whole and not damaged
+    return SavedStep(step, parent, records, damaged=not whole), (kind, body)
