@@ -24,6 +24,7 @@ from ..nodes.runtime.untrusted_text import shortened_line
 from ..state.approval_policy import Gates
 from ..state.budget import Limits
 from ..state.call_keys import digest
+from ..state.db.connection import Unit
 from ..state.db.storable import encodable
 from ..state.errors import ThreadExists, TimeSpent, UsageError, cli_command
 from ..state.input.context import ContextRef
@@ -69,6 +70,11 @@ def check_question(question: str) -> None:
 async def check_start(question: str, settings: RunSettings) -> None:
     """Check the question and settings of a new run. Raises UsageError with a hint on what to do."""
     check_question(question)
+    await check_settings(settings)
+
+
+async def check_settings(settings: RunSettings) -> None:
+    """Check the settings of a new run. Raises UsageError with a hint on what to do."""
     if not settings.model:
         raise UsageError(
             "No model is named.",
@@ -205,10 +211,10 @@ async def same_run(
     if given is None or isinstance(given, str | dict):
         return None
     # Files that are given by name may have changed.
-    return await _within_time(settings, store_input(given, deps, settings, on_event))
+    return await within_time(settings, store_input(given, deps, settings, on_event))
 
 
-async def _within_time(settings: RunSettings, reading: Awaitable[T]) -> T:
+async def within_time(settings: RunSettings, reading: Awaitable[T]) -> T:
     """Return what is read. Raises TimeSpent when that takes longer than the whole run may."""
     try:
         async with asyncio.timeout(settings.max_time):
@@ -229,28 +235,35 @@ def given_digest(given: Input | None) -> str:
 async def _stored(
     deps: Dependencies, given: Input | None, settings: RunSettings, on_event: OnEvent
 ) -> tuple[ContextRef | None, float]:
-    """Read an input into the store while models are checked and kernels are made ready.
+    """Read an input into the store, and return a reference to it, and the seconds that it was waited for."""
+    read = partial(_read, deps, given, settings, on_event)
+    return await read_while_preparing(deps, settings, read, ahead=not from_stdin(given))
 
-    Return a reference to it, and the seconds that it was waited for after that. It is kept only once both have
-    succeeded, so that their errors are reported before those of the input.
+
+async def read_while_preparing(
+    deps: Dependencies, settings: RunSettings, read: Callable[[threading.Event], Awaitable[T]], *, ahead: bool
+) -> tuple[T, float]:
+    """Read what is to be stored while models are checked and kernels are made ready.
+
+    Return what was read, and the seconds that it was waited for after that. It is kept only once both have succeeded,
+    which `read` sees by its event, so that their errors are reported before those of the input. Not `ahead`: read only
+    after them, because standard input may stay open for long, and a thread that waits for it keeps the program from
+    ending.
     """
     agreed = threading.Event()
-    # Standard input may stay open for long, and a thread that waits for it keeps the program from ending. So it is read
-    # only after all other checks have passed.
-    read = partial(_read, deps, given, settings, on_event, agreed)
-    ahead = [] if from_stdin(given) else [asyncio.create_task(read())]
+    early = [asyncio.ensure_future(read(agreed))] if ahead else []
     warming = asyncio.create_task(make_ready(deps.kernels, settings))
     try:
         await check_models(settings, deps)
         await warming
         agreed.set()
         begun = deps.clock()
-        reading = ahead[0] if ahead else read()
-        return await _within_time(settings, reading), deps.clock() - begun
+        reading = early[0] if early else read(agreed)
+        return await within_time(settings, reading), deps.clock() - begun
     finally:
-        for task in (warming, *ahead):
+        for task in (warming, *early):
             task.cancel()
-        await asyncio.gather(warming, *ahead, return_exceptions=True)
+        await asyncio.gather(warming, *early, return_exceptions=True)
 
 
 async def _read(
@@ -297,7 +310,11 @@ async def under_a_free_name(question: str, enter: Callable[[str], Awaitable[None
     raise AssertionError("there are names without end")
 
 
-async def _add(
+async def _add(deps: Dependencies, thread_id: str, **facts: Any) -> None:
+    await deps.stores.database.commit(entering_run(deps, thread_id, **facts), "thread")
+
+
+def entering_run(
     deps: Dependencies,
     thread_id: str,
     *,
@@ -305,11 +322,15 @@ async def _add(
     given: str,
     reference: ContextRef | None,
     settings: RunSettings,
-    seconds: float,
-) -> None:
+    seconds: float = 0.0,
+) -> Unit:
+    """Return the unit that enters a new run into the index; it raises ThreadExists when the name is taken.
+
+    `given` is the digest of its input; `seconds`: the time that reading it took.
+    """
     # Until this row exists, only their age protects the input's blobs from `gc` (`state/blobs/store.py`).
     start: RunInput = {"question": question, "context_ref": reference, "settings": settings.frozen()}
-    await deps.stores.threads.add(
+    return deps.stores.threads.entering(
         thread_id,
         question=question,
         input_digest=given,

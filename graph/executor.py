@@ -220,7 +220,7 @@ class RunExecutor:
             outcome.error = error
             run = self._active_runs.find(thread_id)
             seconds, outcome.restore = (run.ledger.seconds, run.restore_report) if run else (None, None)
-            suspends = run is not None and not run.inner and await self._waits(thread_id)
+            suspends = run is not None and not run.shares and await self._waits(thread_id)
             if not suspends:
                 await self._active_runs.close(thread_id)
             outcome.unsaved = await self._settle(thread_id, stopped=outcome.stopped, error=error, seconds=seconds)
@@ -293,15 +293,20 @@ class RunExecutor:
 
     async def _watch_time(self, thread_id: str, resume_point: ResumePoint, running: Execution) -> None:
         """End the execution when the time of its run is over, whatever it waits for."""
-        limit = resume_point.limits.max_time
-        if limit is None:
+        limit, batch = resume_point.limits.max_time, self._active_runs.batches.get(thread_id)
+        row = await self._stores.threads.get(thread_id)
+        left = None if limit is None else max(0.0, limit - row.seconds)
+        of_batch = batch.ledger.seconds_left if batch else None
+        if batch and of_batch is not None and (left is None or of_batch < left):
+            left, limit = of_batch, batch.ledger.limits.max_time
+        if left is None:
             return
-        left: float | None = max(0.0, limit - (await self._stores.threads.get(thread_id)).seconds)
         while left:
             await asyncio.sleep(left)
             # A reviewer may have raised the limit meanwhile, and the clock of the account is the one that counts.
             run = self._active_runs.find(thread_id)
-            left, limit = (run.ledger.seconds_left, run.ledger.limits.max_time) if run else (0.0, limit)
+            left = run.ledger.seconds_left if run else 0.0
+            limit = run.ledger.limits.max_time if run and not batch else limit
         running.spent = TimeSpent(f"The time of {limit:g} s is over, and work under way was ended.")
         running.end()
 

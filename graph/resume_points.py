@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from langgraph.types import Command, StateSnapshot
 
-from ..state.budget import Limits
+from ..state.budget import Limits, time_for
 from ..state.errors import UsageError, cli_command
 from ..state.run_state import RunInput, RunState
 from ..state.settings import saved_settings
@@ -51,14 +51,19 @@ def with_change(point: ResumePoint | None, change: ModelChange | None, snapshot:
     return replace(point, change=change, as_node=as_node, checkpoint_id=checkpoint_id)
 
 
-def resume_point_of(row: Thread, snapshot: StateSnapshot, limits: Limits) -> ResumePoint | None:
+def resume_point_of(
+    row: Thread, snapshot: StateSnapshot, limits: Limits, *, more_time: bool = False
+) -> ResumePoint | None:
     """Return where to resume a thread with these limits; None when it is recorded as ended or as waiting for review.
 
-    A run that has ended because its budget was spent continues when its limits have been raised since. Raises
+    A run that has ended because its budget was spent continues when its limits have been raised since, and with
+    `more_time` also when its time was over although its own limit on it is not reached: that of its batch was. Raises
     StoreError for a run of another version that this one cannot resume.
     """
     state = cast(RunState, snapshot.values)
     status, raised = state.get("status", "running"), limits != row.limits
+    if more_time and row.status == "budget" and (status == "running" or state.get("spent") == "time"):
+        raised = raised or limits.max_time is None or row.seconds < time_for(limits.max_time, last_turn=False)
     if status == row.status and (status == "answered" or (status == "budget" and not raised)):
         return None
     if row.status == "budget" and status == "running" and not raised and row.caller is None:

@@ -3,36 +3,31 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import replace
-from functools import partial
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any, Self, cast
 
-from langgraph.types import Command
 from typing_extensions import Unpack
 
 from ..kernel.session import Kernels
-from ..nodes.evidence.citations import citations_of
-from ..nodes.runtime.active_runs import DEFAULT_OPTIONS, ActiveRuns, ExecutionOptions
+from ..nodes.runtime.active_runs import ActiveRuns
 from ..nodes.runtime.dependencies import Dependencies, OpenModels
 from ..nodes.runtime.events import Event, OnEvent, ignore_event
 from ..state.checkpointer import RunSaver
-from ..state.errors import UsageError, cli_command
 from ..state.failpoints import Failpoint, no_failpoint
 from ..state.folder_settings import FILE, described
 from ..state.maintenance.delete import Deleted
 from ..state.maintenance.gc import Collected
 from ..state.maintenance.report import Report
-from ..state.run_options import LimitOptions, ModelOptions, ResumeOptions, RunOptions, limits_among
-from ..state.run_state import RestoreRecord, RunState
-from ..state.settings import resolve, saved_settings
-from ..state.threads import Thread
-from .approvals import check_answer, check_asked_here, check_undecided, raising, waiting_one
+from ..state.run_options import ResumeOptions, RunOptions, limits_among
+from ..state.run_state import RunState
+from ..state.settings import resolve
+from .batch import OnQuestionEvent, Question, ignore_question_event
+from .batch_execution import Batches
 from .build import Graph, draw
 from .checkpoints import state_at
-from .create import check_name, enter_run, make_ready, raised_limits, under_a_free_name
-from .executor import FindResumePoint, RunExecutor, config_of
+from .create import check_name, enter_run, raised_limits, under_a_free_name
+from .executor import RunExecutor, config_of
 from .exports import Exports
 from .fork import make_fork
 from .fork_edits import Changes
@@ -42,9 +37,8 @@ from .langgraph_ids import run_name
 from .maintenance import collect_garbage, delete_runs, verify_run
 from .model_changes import change_at, check_change, given_models
 from .queries import RunQueries
-from .resume_points import ResumePoint, limits_for, resume_point_of, with_change
-from .run import EndEvent, Run, answer_of, budget_error, error_facts, files_of, status_now
-from .shown_requests import ShownRequests
+from .resuming import Resuming
+from .run import EndEvent, Run
 from .stopping import request_stop
 from .sub_rlms import ChildRuns
 from .suggested_limits import suggested_limits
@@ -72,7 +66,8 @@ class Runner:
         self._executor = RunExecutor(self._stores, self._active_runs, self._graph, tracing=deps.tracing)
         children = ChildRuns(self._stores, self._active_runs, self._executor, self._graph, self.compiled)
         self._active_runs.bind_children(children)
-        self._requests = ShownRequests(deps.stores, whole=True)
+        self._resuming = Resuming(deps, self._executor, self._graph, self.queries, saver)
+        self._batches = Batches(deps, self._active_runs, self._executor, self._resuming)
         self._adapter = GraphAdapter(deps, self._executor, self._graph)
         self.graph = graph_for_callers(self._graph, self._adapter)
         """The compiled graph, an ordinary LangGraph graph: ainvoke, astream, aget_state_history, aupdate_state."""
@@ -169,22 +164,43 @@ class Runner:
         KernelStartFailed.
         """
         thread_id = await self.queries.resolve(thread)
-        models, raises = given_models(changes), limits_among(changes)
-        waiting = (await self._graph.aget_state(config_of(thread_id))).interrupts
-        if waiting and models:
-            raise UsageError(
-                f"{thread_id} waits for a reviewer, so its models cannot be changed now.",
-                hint=f"Decide first: {cli_command('review', thread_id)}. Or change them in a fork.",
-            )
-        if decisions := raising(waiting, raises):
-            return await self.decide(thread_id, decisions, unsandboxed=unsandboxed, on_event=on_event)
-        find = partial(self._resume_point, thread_id, raises, models)
-        if (point := await find()) is None:
-            return await self.read(thread_id)
-        if point.change:
-            await check_change(point.change.settings, point.limits, self._deps)
-        execution_options = await self._ready(thread_id, strict=strict, unsandboxed=unsandboxed)
-        return await self._execute(thread_id, find, on_event, execution_options)
+        return await self._resuming.resume(
+            thread_id, changes, on_event or ignore_event, strict=strict, unsandboxed=unsandboxed
+        )
+
+    async def ask_all(
+        self,
+        questions: Sequence[Question],
+        context: Given | None = None,
+        *,
+        prefix: str = "",
+        on_event: OnQuestionEvent | None = None,
+        **settings: Unpack[RunOptions],
+    ) -> AsyncGenerator[tuple[Question, Run]]:
+        """Answer many questions over one `context`, and yield each with its run as it ends.
+
+        Each is a run of its own: a thread named `prefix` and the question's `id`. Those that are answered already are
+        yielded first, from what is saved; the others are begun or resumed, and nothing is paid twice. So the same call
+        again continues a batch that was interrupted.
+
+        The limits that are set (`max_calls`, `max_tokens`, `max_cost`, and `max_time` of this call) hold for all
+        questions together, and for each; `max_turns` is for each. A question that is not begun because they are spent
+        has the status `budget`. Other settings apply to new runs only. `concurrency` and `kernels` are for all. As many
+        questions are asked at once as they allow. `on_event` is called with a question's id and an event of its run;
+        the id is empty for what concerns all, as reading the `context`.
+
+        When the iterator is closed early, all runs are stopped; after `stop_all`, no further question is begun, and
+        those that were not have the status `stopped`.
+
+        Raises QuestionsRefused for questions that cannot be asked, all of them listed, and what `run` raises, before
+        anything is saved; what goes wrong with one run later is in its `Run.status`.
+        """
+        resolved, on_any = resolve({**settings}), on_event or ignore_question_event
+        if resolved.of_folder:
+            on_any("", {"event": "notice", "text": f"./{FILE} sets {described(resolved.of_folder)}."})
+        async with aclosing(self._batches.ask_all(questions, context, prefix, on_any, resolved)) as asked:
+            async for question, run in asked:
+                yield question, run
 
     async def suggested_limits(self, thread: str) -> dict[str, float]:
         """Return limits by name (`max_tokens`) with which a run whose budget is spent can continue.
@@ -197,14 +213,6 @@ class Runner:
             return {}
         snapshot = await self._graph.aget_state(config_of(row.thread_id))
         return await suggested_limits(self._stores, row, cast(RunState, snapshot.values))
-
-    async def _ready(self, thread_id: str, *, strict: bool = False, unsandboxed: bool = False) -> ExecutionOptions:
-        """Prepare kernels for an execution and return its options. Raises NoSandbox, UsageError."""
-        start = (await self._stores.threads.get(thread_id)).start
-        settings = saved_settings(start.get("settings", {}))
-        execution_options = ExecutionOptions(strict, unsandboxed=unsandboxed or settings.unsandboxed)
-        await make_ready(self._deps.kernels, settings.model_copy(update={"unsandboxed": execution_options.unsandboxed}))
-        return execution_options
 
     async def decide(
         self,
@@ -227,20 +235,9 @@ class Runner:
         """
         thread_id = await self.queries.resolve(thread)
         answer = {"decisions": [dict(one) for one in decisions], **({} if shown is None else {"shown": shown})}
-
-        async def decided() -> ResumePoint:
-            row = await self._stores.threads.get(thread_id)
-            await check_asked_here(self._stores.threads, row)
-            snapshot = await self._graph.aget_state(config_of(thread_id))
-            chosen = waiting_one(thread_id, snapshot.interrupts, interrupt)
-            check_answer(await self._requests.value(chosen.value), answer)
-            await check_undecided(self.saver, snapshot, chosen, answer)
-            limits = await limits_for(self._stores.threads, row, {})
-            return ResumePoint(Command(resume={chosen.id: answer}), limits)
-
-        # Called here, too, to report an invalid decision before kernels are made ready.
-        await decided()
-        return await self._execute(thread_id, decided, on_event, await self._ready(thread_id, unsandboxed=unsandboxed))
+        return await self._resuming.decide(
+            thread_id, answer, interrupt, on_event or ignore_event, unsandboxed=unsandboxed
+        )
 
     async def fork(
         self,
@@ -318,8 +315,7 @@ class Runner:
 
     async def read(self, thread: str) -> Run:
         """Return a run's current status and result from what is saved. Raises UnknownThread."""
-        row = await self._stores.threads.get(await self.queries.resolve(thread))
-        return await self._outcome(row)
+        return await self._resuming.read(await self.queries.resolve(thread))
 
     async def named_by_server(self, thread_id: str) -> str:
         """Return the name of the run that a thread of LangGraph's server is (`langgraph_ids.py`)."""
@@ -350,58 +346,3 @@ class Runner:
         `dry_run`: free nothing, and return what would be freed. Raises StoreError.
         """
         return await collect_garbage(self._stores.home, dry_run=dry_run, failpoint=self._deps.failpoint)
-
-    async def _execute(
-        self,
-        thread_id: str,
-        find: FindResumePoint,
-        on_event: OnEvent | None,
-        execution_options: ExecutionOptions = DEFAULT_OPTIONS,
-    ) -> Run:
-        on_any = on_event or ignore_event
-
-        async def found() -> ResumePoint | None:
-            if point := await find():
-                on_any({"event": "begun", "thread_id": thread_id})
-            return point
-
-        outcome = await self._executor.execute(thread_id, found, on_any, execution_options=execution_options)
-        if outcome.busy:
-            return Run(thread_id, "busy", error=error_facts(outcome.busy))
-        run = await self._outcome(await self._stores.threads.get(thread_id), outcome.restore)
-        if outcome.unsaved:
-            return replace(run, status="stopped" if outcome.stopped else "failed", error=error_facts(outcome.unsaved))
-        return run
-
-    async def _resume_point(self, thread_id: str, raises: LimitOptions, models: ModelOptions) -> ResumePoint | None:
-        """Return where to resume a run; None when it is answered, its budget is spent and not raised, or it waits.
-
-        Raises StoreError for a run of another version that this one cannot resume.
-        """
-        row = await self._stores.threads.get(thread_id)
-        limits = await limits_for(self._stores.threads, row, raises)
-        snapshot = await self._graph.aget_state(config_of(thread_id))
-        if models and row.caller:
-            top = await self._stores.threads.top_of(row.thread_id)
-            raise UsageError(f"{row.thread_id} is a part of {top}, whose models it uses.", hint="Change them there.")
-        change = change_at(row.start, cast(RunState, snapshot.values), models)
-        return with_change(resume_point_of(row, snapshot, limits), change, snapshot)
-
-    async def _outcome(self, row: Thread, restore: RestoreRecord | None = None) -> Run:
-        snapshot = await self._requests.snapshot(await self._graph.aget_state(config_of(row.thread_id)))
-        state = cast(RunState, snapshot.values)
-        alive = row.status == "running" and bool(await self._stores.leases.holder_alive([row.thread_id]))
-        status = status_now(row.status, state, alive=alive, waits=bool(snapshot.interrupts))
-        return Run(
-            thread_id=row.thread_id,
-            status=status,
-            answer=await answer_of(state, self._stores.texts),
-            citations=await citations_of(state.get("answer"), self._stores.texts),
-            files=files_of(state),
-            interrupts=[{"id": found.id, "value": found.value} for found in snapshot.interrupts],
-            usage=await self.queries.usage(row.thread_id),
-            turns=row.turns,
-            steps=await self.queries.count_steps(row.thread_id),
-            error=row.error or (budget_error(state.get("note") or "") if status == "budget" else None),
-            restore=restore,
-        )

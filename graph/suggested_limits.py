@@ -5,7 +5,8 @@ import math
 from ..nodes.models.pricing import cost_usd
 from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.output_limits import ANOTHER_TURN, ROOT_OUTPUT_TOKENS
-from ..state.budget import Counted, Resource, counted
+from ..state.budget import Resource, counted
+from ..state.reservations import Counted
 from ..state.run_state import RunState
 from ..state.settings import RunSettings, saved_settings
 from ..state.threads import Thread

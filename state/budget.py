@@ -10,7 +10,7 @@ input and the output that 99 of 100 requests of the run kept within; with `stric
 reserved for it.
 
 There is one account for the tree: a child run also reserves with the run that called it, up to the one at the top,
-whose limits apply to all.
+whose limits apply to all. A run of a batch reserves with the account of the batch as well (`batch_budget.py`).
 """
 
 import asyncio
@@ -18,13 +18,24 @@ import bisect
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .reservations import NOTHING, CostEstimate, Reservation, added, with_amount, with_uncertain
+from .reservations import (
+    NO_REQUEST,
+    NOTHING,
+    CostEstimate,
+    Counted,
+    Reservation,
+    added,
+    at_most_half,
+    with_amount,
+    with_uncertain,
+)
 from .settings import MOST_COUNT, MOST_DOLLARS, MOST_SECONDS, RunSettings
+from .shared_account import SharedAccount
 from .usage import LEAST_LIKELY_OUTPUT, UsageTotals, usual_output
 
 Resource = Literal["calls", "tokens", "cost", "time", "turns"]
@@ -96,15 +107,6 @@ class ApprovalNeeded(Exception):
         self.wanted = wanted
 
 
-@dataclass(frozen=True)
-class Counted:
-    """The amounts that count against the limits. `cost` is `None` when a price is unknown."""
-
-    model_calls: int
-    tokens: int
-    cost: float | None
-
-
 class BudgetLedger:
     """The running account of one run. Not shared between processes: the journal is the durable record."""
 
@@ -117,18 +119,20 @@ class BudgetLedger:
         before: UsageTotals | None = None,
         outputs: Sequence[int] = (),
         above: "BudgetLedger | None" = None,
+        shared: SharedAccount | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`spent`: by the run and those below it. `before`: by the runs that it was forked from, up to the fork.
 
         `outputs`: the output tokens of its answered requests, ascending. `above`: the account of the run that called
-        this one; its limits apply.
+        this one; its limits apply. `shared`: the account of its batch, whose limits apply as well.
         """
         self._spent = spent
         self._outputs = list(outputs)
         self._limits = limits
         self._before = before or UsageTotals()
         self._above = above
+        self._shared = shared
         self._clock = clock
         self._started = clock() - seconds
         self._reserved = UsageTotals()
@@ -187,8 +191,12 @@ class BudgetLedger:
     @property
     def seconds_left(self) -> float | None:
         """Seconds until everything ends that the run does; None without a limit, never less than 0."""
-        limit = self.limits.max_time
-        return None if limit is None else max(0.0, limit - self.time_counted)
+        if self._above:
+            return self._above.seconds_left
+        limit = self._limits.max_time
+        own = None if limit is None else max(0.0, limit - self.seconds)
+        shared = self._shared.seconds_left if self._shared else None
+        return min((left for left in (own, shared) if left is not None), default=None)
 
     def allow(self, dollars: float | None) -> None:
         """Allow spending up to `dollars` before a reviewer is asked. Never lowers what was allowed before."""
@@ -212,13 +220,15 @@ class BudgetLedger:
         if self._above:
             return
         needed = last_turn.reservation(last_turn.output_tokens)
-        tokens, dollars = self._left(NOTHING, self._reserved)
-        kept, cost = needed.input_tokens + needed.output_tokens, needed.cost or 0.0
-        self._kept = Reservation(
-            0 if tokens is None else max(0, min(kept, tokens // 2)),
-            0,
-            0.0 if dollars is None else max(0.0, min(cost, dollars / 2)),
-        )
+        tokens, dollars = self.left(NOTHING, self._reserved)
+        self._kept = at_most_half(needed, tokens, dollars)
+        if self._shared:
+            self._shared.keep_for(self, needed)
+
+    def close(self) -> None:
+        """Keep nothing back any more: the run is no longer executed."""
+        if self._shared:
+            self._shared.leave(self)
 
     async def reserve(self, wanted: CostEstimate, *, last_turn: bool = False) -> Reservation:
         """Reserve what a request needs and return the reservation. Waits for others to settle where that makes room.
@@ -230,10 +240,29 @@ class BudgetLedger:
             # The amount kept for a last turn is that of the top run.
             granted = await self._above.reserve(wanted)
         else:
-            while (granted := self._granted(wanted, last_turn=last_turn)) is None:
-                await self._change()
-        self._reserved = with_amount(self._reserved, granted, +1)
+            granted = await self._granted_by_all(wanted, last_turn=last_turn)
+        self.hold(granted)
         return granted
+
+    async def _granted_by_all(self, wanted: CostEstimate, *, last_turn: bool) -> Reservation:
+        """Return what the run's account and that of its batch can both reserve. Nothing is held while it waits."""
+        while True:
+            granted = self._granted(wanted, last_turn=last_turn)
+            if granted is None:
+                await self.change()
+            elif self._shared is None:
+                return granted
+            else:
+                output = granted.output_tokens
+                smaller = replace(wanted, output_tokens=output, least_output=min(output, wanted.least_output))
+                if shared := self._shared.granted_to(self, smaller, last_turn=last_turn):
+                    self._shared.hold(shared)
+                    return shared
+                await self._shared.change()
+
+    def hold(self, granted: Reservation) -> None:
+        """Count a reservation."""
+        self._reserved = with_amount(self._reserved, granted, +1)
 
     def settle(self, reserved: Reservation, used: Reservation | None, *, streamed: int = 0) -> None:
         """Replace a reservation by what was used; None: unknown, the request becomes uncertain.
@@ -248,14 +277,14 @@ class BudgetLedger:
             if used.output_tokens and not self._above:
                 bisect.insort(self._outputs, used.output_tokens)
         self._free(reserved)
-        if self._above:
-            self._above.settle(reserved, used, streamed=streamed)
+        if account := self._above or self._shared:
+            account.settle(reserved, used, streamed=streamed)
 
     def give_back(self, reserved: Reservation) -> None:
         """Release the reservation of a request that was not sent."""
         self._free(reserved)
-        if self._above:
-            self._above.give_back(reserved)
+        if account := self._above or self._shared:
+            account.give_back(reserved)
 
     def count_reused(self) -> None:
         """Count an answer that came from the journal instead of a request."""
@@ -276,17 +305,25 @@ class BudgetLedger:
         if self._above:
             self._above.check()
         else:
-            self._granted(CostEstimate(0, 0, 0, lambda _in, _out: 0.0), last_turn=False)
+            self._granted(NO_REQUEST, last_turn=False)
+            if self._shared:
+                self._shared.granted_to(self, NO_REQUEST, last_turn=False)
 
     def _granted(self, wanted: CostEstimate, *, last_turn: bool) -> Reservation | None:
         """Return what can be reserved now; None when others have to settle first. Raises BudgetSpent."""
+        kept_calls, kept = (0, NOTHING) if last_turn else (1, self._kept)
+        return self.granted_beside(kept_calls, kept, wanted, last_turn=last_turn)
+
+    def granted_beside(
+        self, kept_calls: int, kept: Reservation, wanted: CostEstimate, *, last_turn: bool
+    ) -> Reservation | None:
+        """Return what can be reserved now beside what is kept back for last turns, as `_granted` does."""
         limits, counted, held = self._limits, self.counted, self._reserved
-        calls = limits.max_calls if last_turn else limits.max_calls - 1
+        calls = limits.max_calls - kept_calls
         if counted.model_calls + held.model_calls + 1 > calls:
             raise BudgetSpent("calls", limits.max_calls)
-        if limits.max_time is not None and self.seconds > _time_for(limits.max_time, last_turn=last_turn):
+        if limits.max_time is not None and self.seconds > time_for(limits.max_time, last_turn=last_turn):
             raise BudgetSpent("time", limits.max_time)
-        kept = NOTHING if last_turn else self._kept
         output = self._output_for(wanted, kept, held)
         if output >= wanted.output_tokens or (output >= wanted.least_output and not held.model_calls):
             return self._if_allowed(wanted.reservation(output))
@@ -295,7 +332,7 @@ class BudgetLedger:
             return self._if_allowed(wanted.reservation(usual))
         if held.model_calls and self._output_for(wanted, kept, UsageTotals()) >= wanted.least_output:
             return None
-        tokens, _ = self._left(kept, held)
+        tokens, _ = self.left(kept, held)
         if tokens is not None and tokens - wanted.input_tokens <= output:
             raise BudgetSpent("tokens", limits.max_tokens or 0)
         raise BudgetSpent("cost", limits.max_cost or 0.0)
@@ -312,13 +349,13 @@ class BudgetLedger:
 
     def _output_for(self, wanted: CostEstimate, kept: Reservation, held: UsageTotals) -> int:
         """Return the largest output limit up to the wanted one that fits; negative when not even the input fits."""
-        tokens, dollars = self._left(kept, held)
+        tokens, dollars = self.left(kept, held)
         output = wanted.output_tokens
         if tokens is not None:
             output = min(output, tokens - wanted.input_tokens)
         return output if dollars is None else min(output, wanted.output_for(dollars))
 
-    def _left(self, kept: Reservation, held: UsageTotals) -> tuple[int | None, float | None]:
+    def left(self, kept: Reservation, held: UsageTotals) -> tuple[int | None, float | None]:
         """Return the tokens and dollars that are not spent, kept or held; None: no limit."""
         limits, counted = self._limits, self.counted
         tokens = dollars = None
@@ -330,18 +367,22 @@ class BudgetLedger:
 
     def _free(self, reserved: Reservation) -> None:
         self._reserved = with_amount(self._reserved, reserved, -1)
+        self._wake()
+
+    def _wake(self) -> None:
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():
                 waiter.set_result(None)
 
-    async def _change(self) -> None:
+    async def change(self) -> None:
+        """Wait until a reservation has ended."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         await waiter
 
 
-def _time_for(limit: float, *, last_turn: bool) -> float:
+def time_for(limit: float, *, last_turn: bool) -> float:
     """Return the seconds within which a request may begin."""
     return limit if last_turn else limit - min(limit * _TIME_KEPT, _MOST_TIME_KEPT)
 

@@ -56,6 +56,29 @@ class CostEstimate:
         return math.floor(self.output_tokens * (dollars - bare) / (whole - bare)) if whole > bare else -1
 
 
+NO_REQUEST = CostEstimate(0, 0, 0, lambda _in, _out: 0.0)
+"""The smallest request there could be."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The amounts that count against the limits. `cost` is `None` when a price is unknown."""
+
+    model_calls: int
+    tokens: int
+    cost: float | None
+
+
+def at_most_half(needed: Reservation, tokens: int | None, dollars: float | None) -> Reservation:
+    """Return what is kept back of the tokens and dollars that are left (None: no limit): half of them at most."""
+    kept, cost = needed.input_tokens + needed.output_tokens, needed.cost or 0.0
+    return Reservation(
+        0 if tokens is None else max(0, min(kept, tokens // 2)),
+        0,
+        0.0 if dollars is None else max(0.0, min(cost, dollars / 2)),
+    )
+
+
 def plus(one: Reservation, other: Reservation) -> Reservation:
     """Add up what two requests took."""
     tokens_in, tokens_out = one.input_tokens + other.input_tokens, one.output_tokens + other.output_tokens

@@ -355,6 +355,8 @@ class Resolved:
     settings: RunSettings
     of_folder: Mapping[str, Any]
     """Values in `./rlm.toml` that apply, by name."""
+    chosen: frozenset[str] = frozenset()
+    """Names of the settings that are given somewhere; the others have their defaults."""
 
 
 def resolve_settings(flags: dict[str, Any]) -> RunSettings:
@@ -377,7 +379,8 @@ def resolve(flags: dict[str, Any]) -> Resolved:
             resolved = _Resolver(**given)
     except ValidationError as error:
         raise UsageError(first_problem(error, given), hint="See `rlm run --help`.") from error
-    return Resolved(RunSettings.model_validate(resolved.model_dump()), of_folder)
+    chosen = frozenset(resolved.model_fields_set)
+    return Resolved(RunSettings.model_validate(resolved.model_dump()), of_folder, chosen)
 
 
 def saved_settings(frozen: Mapping[str, Any]) -> RunSettings:

@@ -26,6 +26,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .graph.batch import Question, QuestionsRefused
     from .graph.exit_status import RunStatus
     from .graph.run import EndEvent, Run
     from .graph.runner import Runner
@@ -58,6 +59,8 @@ __all__ = [
     "ModelOptions",
     "ModelSetupError",
     "NoSandbox",
+    "Question",
+    "QuestionsRefused",
     "ResumeOptions",
     "RlmError",
     "Run",
@@ -73,6 +76,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "graph.batch": ("Question", "QuestionsRefused"),
     "graph.exit_status": ("RunStatus",),
     "graph.run": ("EndEvent", "Run"),
     "graph.runner": ("Runner",),

@@ -25,7 +25,7 @@ from ...state.threads import Thread
 from ..models.client import ModelClient
 from ..models.sub_model import SubModel
 from .child_protocol import ChildAnswer, ChildCall
-from .concurrency import RunModels, RunTree
+from .concurrency import BatchPart, RunModels, RunTree
 from .dependencies import Dependencies
 from .events import emit_event
 from .idle_timer import IdleTimer
@@ -68,7 +68,7 @@ class ActiveRun:
     Opened by `ActiveRuns.get` from the saved state and the journal → its nodes run, each after `enter_node` → closed
     when the execution ends; or suspended while it waits for approval, and resumed if nothing has changed by then. Its
     REPL starts when a cell needs one, and is dropped when the kernel is lost or has been idle for long; the next cell
-    gets a restored one. An `inner` run shares models and budget with its caller, which closes them.
+    gets a restored one. One that `shares` models with its caller, or with the runs of its batch, does not close them.
     """
 
     thread_id: str
@@ -84,8 +84,8 @@ class ActiveRun:
     depth: int = 0
     """The number of runs above it."""
     children: Children | None = None
-    inner: bool = False
-    """True when the run that called it is active here too, and will close what they share."""
+    shares: bool = False
+    """True when the run that called it is active here too, or a batch is, and will close what they share."""
     execution_options: ExecutionOptions = DEFAULT_OPTIONS
     unsaved_models: dict[str, Any] = field(init=False, default_factory=dict[str, Any])
     """A change of its models in the state, which the node that runs now saves."""
@@ -188,10 +188,11 @@ class ActiveRun:
             await repl.close()
 
     async def close(self) -> None:
-        """Stop its idle timer and end its REPL; close the models unless its caller shares them."""
+        """Stop its idle timer and end its REPL; close the models unless others share them."""
         self.idle.stop()
+        self.ledger.close()
         await self.drop_repl()
-        if not self.inner:
+        if not self.shares:
             await self.tree.aclose()
 
 
@@ -210,6 +211,8 @@ class ActiveRuns:
         self._deps = deps
         self._runs: dict[str, ActiveRun] = {}
         self._callers: dict[str, ActiveRun] = {}
+        self.batches: dict[str, BatchPart] = {}
+        """What each thread that is a part of a batch shares with the others."""
         self.options_by_thread: dict[str, ExecutionOptions] = {}
         """Execution options of threads that were given some."""
         self._suspended: dict[str, _Suspension] = {}
@@ -261,7 +264,7 @@ class ActiveRuns:
         if (
             suspension
             and suspension.saved == saved
-            and run.execution_options == execution_options
+            and (run.execution_options, run.shares) == (execution_options, thread_id in self.batches)
             and run.ledger.limits == limits
         ):
             run.ledger.go_on(seconds)
@@ -303,7 +306,8 @@ class ActiveRuns:
             settings = settings.model_copy(update={"unsandboxed": True})
         caller = self._callers.get(thread_id)
         row = await self._deps.stores.threads.find(thread_id)
-        tree = caller.tree if caller else RunTree(settings, self._deps.open_model)
+        shared = caller or self.batches.get(thread_id)
+        tree = shared.tree if shared else RunTree(settings, self._deps.open_model)
         return ActiveRun(
             thread_id=thread_id,
             settings=settings,
@@ -315,7 +319,7 @@ class ActiveRuns:
             placing=await self._placing(row, state.get("context_ref"), caller),
             former_models=state.get("former_models", ()),
             depth=row.depth if row else 0,
-            inner=caller is not None,
+            shares=shared is not None,
             children=self._children,
             execution_options=execution_options,
         )
@@ -350,7 +354,15 @@ class ActiveRuns:
         spending = self._deps.stores.spending
         spent, before = await spending.by(thread_id), await spending.before(thread_id)
         outputs = await spending.outputs(thread_id)
-        ledger = BudgetLedger(limits, spent, before=before, outputs=outputs, seconds=seconds, clock=self._deps.clock)
+        batch = self.batches.get(thread_id)
+        ledger = BudgetLedger(
+            *(limits, spent),
+            seconds=seconds,
+            before=before,
+            outputs=outputs,
+            shared=batch and batch.ledger,
+            clock=self._deps.clock,
+        )
         # `plan` reserves what a last turn may take, but it may not run for a while when a cell is under way.
         if tokens := await spending.largest_turn(thread_id):
             ledger.keep(last_turn(settings.root_spec, tokens))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from ...state.batch_budget import BatchLedger
 from ...state.model_specs import ModelSpec
 from ...state.settings import RunSettings
 from ..models.client import ModelClient
@@ -84,15 +85,15 @@ class RunModels:
 
 
 class RunTree:
-    """The shared part, made by the run at the top and closed with it."""
+    """The shared part, made by the run at the top and closed with it, or by a batch for all of its runs."""
 
-    def __init__(self, settings: RunSettings, open_model: OpenModels) -> None:
+    def __init__(self, settings: RunSettings, open_model: OpenModels, *, kernels: int | None = None) -> None:
+        """`kernels`: those of the runs below the top; by default all but one, which the run at the top has."""
         self._open_model = open_model
         self._clients: dict[tuple[str, ...], ModelClient] = {}
         self.slots = asyncio.Semaphore(settings.concurrency)
         """One for each model call that may be in flight."""
-        # The run at the top has a kernel as well.
-        self.kernels = KernelSlots(most_kernels(settings) - 1)
+        self.kernels = KernelSlots(most_kernels(settings) - 1 if kernels is None else kernels)
 
     def models_of(self, settings: RunSettings) -> RunModels:
         """Return the clients of a run of the tree, each opened when first asked for. Raises ModelSetupError."""
@@ -109,6 +110,14 @@ class RunTree:
         for outcome in await asyncio.gather(*closing, return_exceptions=True):
             if outcome is not None:
                 raise outcome
+
+
+@dataclass(frozen=True)
+class BatchPart:
+    """What the runs of a batch share. The batch closes it."""
+
+    tree: RunTree
+    ledger: BatchLedger
 
 
 def run_levels(settings: RunSettings) -> int:
