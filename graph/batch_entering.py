@@ -25,6 +25,7 @@ from .batch import OnQuestionEvent, Question, QuestionsRefused
 from .create import (
     check_name,
     check_question,
+    check_room,
     check_same_input,
     check_same_run,
     check_settings,
@@ -82,6 +83,8 @@ class Entering:
         self._find_duplicates(questions)
         await self._find_runs(asked)
         self._refuse(questions)
+        if any(one.row is None for one in asked):
+            await check_room(self._settings, self._deps)
         await self._read_inputs(asked, context)
         while True:
             self._refuse(questions)

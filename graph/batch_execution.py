@@ -14,12 +14,13 @@ from functools import partial
 from typing import cast
 
 from ..nodes.runtime.active_runs import ActiveRuns
-from ..nodes.runtime.concurrency import BatchPart, RunTree, most_kernels
+from ..nodes.runtime.concurrency import BatchPart, Room, RunTree, most_kernels
 from ..nodes.runtime.dependencies import Dependencies
 from ..nodes.runtime.events import OnEvent
 from ..state.batch_budget import BatchLedger, limits_of_batch
 from ..state.budget import FLAGS, Limits, Resource
 from ..state.errors import RlmError, RunBusy
+from ..state.home_size import HomeLimit
 from ..state.run_options import ResumeOptions
 from ..state.settings import Resolved
 from .batch import OnQuestionEvent, Question
@@ -76,7 +77,9 @@ class Batches:
         levels = max(one.levels for one in left)
         kernels = max(most_kernels(resolved.settings), levels)
         at_once = min(resolved.settings.concurrency, kernels // levels if levels else len(left))
-        tree = RunTree(resolved.settings, self._deps.open_model, kernels=kernels - at_once)
+        home = HomeLimit(self._deps.stores.size, resolved.settings.max_home_size)
+        await home.known()
+        tree = RunTree(resolved.settings, self._deps.open_model, Room(home), kernels=kernels - at_once)
         limits = {name: getattr(resolved.settings, name) for name in resolved.chosen & set(Limits.model_fields)}
         execution = _Execution(BatchPart(tree, ledger), at_once, limits, stops, on_event)
         try:

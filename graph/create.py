@@ -26,7 +26,8 @@ from ..state.budget import Limits
 from ..state.call_keys import digest
 from ..state.db.connection import Unit
 from ..state.db.storable import encodable
-from ..state.errors import ThreadExists, TimeSpent, UsageError, cli_command
+from ..state.errors import HomeFull, ThreadExists, TimeSpent, UsageError, cli_command
+from ..state.home_size import HomeLimit
 from ..state.input.context import ContextRef
 from ..state.run_names import names_for
 from ..state.run_state import RunInput
@@ -121,6 +122,13 @@ async def check_models(settings: RunSettings, deps: Dependencies) -> None:
         await client.aclose()
 
 
+async def check_room(settings: RunSettings, deps: Dependencies) -> None:
+    """Check that the home has room for another run. Raises HomeFull."""
+    limit = HomeLimit(deps.stores.size, settings.max_home_size)
+    await limit.known()
+    limit.need()
+
+
 async def make_ready(kernels: Kernels, settings: RunSettings) -> None:
     """Prepare kernels, confined as the settings say. Raises NoSandbox, UsageError, KernelStartFailed."""
     if settings.mode == "direct":
@@ -183,7 +191,7 @@ async def enter_run(
     """Enter the run into the index, unless it is there. Return its name, made from the question unless one is given.
 
     Raises UsageError, InputError, ModelSetupError or NoSandbox, ThreadExists for a thread that asks something else,
-    all with nothing saved.
+    HomeFull when the home has no room for it, all with nothing saved.
     """
     await check_start(question, settings)
     existing = None if thread_id is None else await deps.stores.threads.find(check_name(thread_id))
@@ -193,6 +201,7 @@ async def enter_run(
         await check_models(settings, deps)
         reference = await same_run(deps, existing, question, given, settings, on_event)
     else:
+        await check_room(settings, deps)
         reference, seconds = await _stored(deps, given, settings, on_event)
         await check_direct(question, reference, settings, deps.stores)
         fits = settings.mode == "rlm" and await fits_one_call(question, reference, settings, deps.stores)
@@ -211,7 +220,11 @@ async def same_run(
     if given is None or isinstance(given, str | dict):
         return None
     # Files that are given by name may have changed.
-    return await within_time(settings, store_input(given, deps, settings, on_event))
+    try:
+        return await within_time(settings, store_input(given, deps, settings, on_event))
+    except HomeFull as full:
+        resume = cli_command("resume", run.thread_id)
+        raise HomeFull(full.message, hint=f"{resume} does not read it again. {full.hint}") from None
 
 
 async def within_time(settings: RunSettings, reading: Awaitable[T]) -> T:

@@ -19,7 +19,7 @@ from ..nodes.runtime.active_runs import DEFAULT_OPTIONS, ActiveRuns, ExecutionOp
 from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.events import Event, OnEvent
 from ..nodes.runtime.langgraph_compat import FORWARDED_KEYS
-from ..state.errors import LeaseLost, RlmError, RunBusy, StoreError, TimeSpent
+from ..state.errors import HomeFull, LeaseLost, RlmError, RunBusy, StoreError, TimeSpent
 from ..state.leases import RENEW_AFTER
 from ..state.run_state import RestoreRecord, Status
 from ..state.threads import Thread
@@ -63,7 +63,8 @@ class ExecutionOutcome:
     """Set when the outcome could not be recorded."""
     restore: RestoreRecord | None = None
     error: RlmError | None = None
-    """The error that ended it, which is in the index of runs, too; a TimeSpent when `--max-time` did."""
+    """The error that ended it, which is in the index of runs, too; a TimeSpent when `--max-time` did,
+    a HomeFull when `--max-home-size` did."""
 
 
 class RunExecutor:
@@ -318,7 +319,7 @@ class RunExecutor:
         facts = error_facts(error) if error else None
         try:
             row = await threads.get(thread_id)
-            spent = isinstance(error, TimeSpent)
+            spent = isinstance(error, TimeSpent | HomeFull)
             status = await self._standing(thread_id, stopped=stopped, failed=error is not None, spent=spent)
             seconds = row.seconds if seconds is None else seconds
             await threads.set_status(thread_id, status, seconds=seconds, error=facts)

@@ -21,6 +21,8 @@ from ..nodes.models.tokens import estimate_tokens
 from ..nodes.runtime.dependencies import Dependencies
 from ..nodes.runtime.events import InputEvent, OnEvent
 from ..state.call_keys import digest
+from ..state.errors import HomeFull
+from ..state.home_size import HomeLimit
 from ..state.input.context import ContextRef
 from ..state.input.extracts import FOLDER, Extracts
 from ..state.input.options import passwords_at
@@ -38,9 +40,12 @@ async def store_input(
     """Read the input into the store, as the settings say, and report `input` events. Stops when cancelled.
 
     `agreed` is set by the caller once the input is to be kept. Raises InputError for an input that cannot be used,
-    StoreError when it cannot be written.
+    StoreError when it cannot be written, HomeFull when the home would exceed its limit; nothing of it is kept then.
     """
     stores = deps.stores
+    limit = HomeLimit(stores.size, settings.max_home_size)
+    await limit.known()
+    extracts = Extracts(stores.home / FOLDER, limit)
     stop = threading.Event()
     loop = asyncio.get_running_loop()
     options = read_options(settings)
@@ -55,10 +60,10 @@ async def store_input(
             if isinstance(given, str)
             else expand(_paths(given), exclude=[stores.home], hidden=settings.hidden, cancelled=stop.is_set)
         )
-        with open_extractor(deps.open_programs, settings, stores.home) as extractor:
+        with open_extractor(deps.open_programs, settings, stores.home, extracts) as extractor:
             return ingest(
                 sources,
-                stores.blobs,
+                stores.blobs.within(limit, "The input"),
                 extractor,
                 options=options,
                 tokens=estimate_tokens,
@@ -69,6 +74,9 @@ async def store_input(
 
     try:
         reference = await _in_thread_of_its_own(work)
+    except HomeFull:
+        await asyncio.to_thread(extracts.take_back)
+        raise
     finally:
         # A thread cannot be cancelled, so this one polls a stop event.
         stop.set()
@@ -92,14 +100,14 @@ def read_options(settings: RunSettings) -> ReadOptions:
 
 @contextmanager
 def open_extractor(
-    open_programs: OpenPrograms, settings: RunSettings, home: Path, *, keep: bool = True
+    open_programs: OpenPrograms, settings: RunSettings, home: Path, extracts: Extracts | None
 ) -> Generator[Extractor]:
     """Open the readers of documents, which do not see `home`, and close them at the end, in the same thread.
 
-    With `keep`, extracted texts are taken from the home, and kept there.
+    Extracted texts are taken from `extracts`, and kept there; with None they are neither.
     """
     with closing(ReaderPool(open_programs, sandboxed=not settings.unsandboxed, hidden=[home])) as pool:
-        yield CachingExtractor(pool, Extracts(home / FOLDER)) if keep else pool
+        yield CachingExtractor(pool, extracts) if extracts else pool
 
 
 async def _in_thread_of_its_own(work: Callable[[], T]) -> T:

@@ -7,7 +7,7 @@ from typing import Any, cast
 from langgraph.types import Command, StateSnapshot
 
 from ..state.budget import Limits, time_for
-from ..state.errors import UsageError, cli_command
+from ..state.errors import HomeFull, UsageError, cli_command
 from ..state.run_state import RunInput, RunState
 from ..state.settings import saved_settings
 from ..state.threads import Thread, Threads
@@ -66,8 +66,8 @@ def resume_point_of(
         raised = raised or limits.max_time is None or row.seconds < time_for(limits.max_time, last_turn=False)
     if status == row.status and (status == "answered" or (status == "budget" and not raised)):
         return None
-    if row.status == "budget" and status == "running" and not raised and row.caller is None:
-        # Its time was over in the middle of a step.
+    if row.status == "budget" and status == "running" and not (raised or home_was_full(row)) and row.caller is None:
+        # Its time was over in the middle of a step. Room in the home may have been made without any change to the run.
         return None
     if state:
         saved_settings(state.get("settings", {}))
@@ -77,6 +77,11 @@ def resume_point_of(
     # A task that is left over means that the process died between the last node's writes and the checkpoint: then only
     # that checkpoint remains to be written.
     return ResumePoint(start, limits, reopen=status == "budget" and (raised or not snapshot.tasks))
+
+
+def home_was_full(row: Thread) -> bool:
+    """Return whether the run ended because the home had no room, and not because its own budget is spent."""
+    return row.error is not None and row.error.get("type") == HomeFull.__name__
 
 
 def resume_point_at(checkpoint_id: str, snapshot: StateSnapshot, limits: Limits) -> ResumePoint | None:

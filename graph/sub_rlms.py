@@ -28,7 +28,15 @@ from ..state.call_records import Entry
 from ..state.checkpointer import RunSaver
 from ..state.db.connection import Unit
 from ..state.db.lineage import Child, child_thread, enter_child
-from ..state.errors import KernelStartFailed, ReplayDiverged, RlmError, StoredDataDamaged, StoreError, cli_command
+from ..state.errors import (
+    HomeFull,
+    KernelStartFailed,
+    ReplayDiverged,
+    RlmError,
+    StoredDataDamaged,
+    StoreError,
+    cli_command,
+)
 from ..state.evidence.footnotes import with_words
 from ..state.records import AnswerRef
 from ..state.run_state import RunInput, RunState, Status
@@ -47,7 +55,7 @@ PassOn = Callable[[Mapping[str, Any]], None]
 
 BETWEEN_TRIES = 1.0
 """Seconds between two tries to take a child that another process runs."""
-_STOPS_THE_CALLER = (StoreError, KernelStartFailed, ReplayDiverged)
+_STOPS_THE_CALLER = (StoreError, KernelStartFailed, ReplayDiverged, HomeFull)
 
 
 class ChildRuns:
@@ -179,6 +187,7 @@ class ChildRuns:
         elif not await self._forked(child, settings, caller.ledger.limits, record):
             # No thread is created for a child that could not send a request: code may make calls without end.
             caller.ledger.check()
+            await caller.tree.room.need()
             await record(self._entering(child, call, settings))
 
     def _entering(self, child: Child, call: ChildCall, settings: RunSettings) -> Unit:

@@ -10,11 +10,13 @@ from ..state.reservations import Counted
 from ..state.run_state import RunState
 from ..state.settings import RunSettings, saved_settings
 from ..state.threads import Thread
+from .resume_points import home_was_full
 
 _FIRST_TURN = 5_000
 """Input tokens of a first root request."""
 _TURNS = 10
 _SECONDS = 60.0
+_MORE_ROOM = 1.5
 
 
 async def suggested_limits(stores: Stores, run: Thread, state: RunState) -> dict[str, float]:
@@ -23,6 +25,9 @@ async def suggested_limits(stores: Stores, run: Thread, state: RunState) -> dict
     `run` is at the top of its tree. The limit is all that counts as spent plus the larger of the old limit and what a
     turn and the waiting calls are likely to take. So it lets the run continue even if work was lost in a crash.
     """
+    if home_was_full(run):
+        most = max(run.limits.max_home_size or 0, await stores.size.count())
+        return {"max_home_size": _rounded_up(_MORE_ROOM * most)}
     # Only `--max-time` ends a run in the middle of a step.
     otherwise = "time" if run.status == "budget" and state.get("status", "running") == "running" else "turns"
     resource: Resource = state.get("spent") or otherwise  # pyright: ignore[reportAssignmentType]

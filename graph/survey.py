@@ -11,6 +11,7 @@ from ..nodes.input.ingest import ReadSoFar
 from ..nodes.input.ingest import survey as survey_sources
 from ..nodes.input.paths import expand
 from ..nodes.models.tokens import estimate_tokens
+from ..state.input.extracts import FOLDER, Extracts
 from ..state.settings import RunSettings
 from .intake import open_extractor, read_options
 from .stored_input import with_cost
@@ -40,7 +41,7 @@ def survey(
     """
     stop = stop or threading.Event()
     sources = expand(paths, exclude=[home], hidden=settings.hidden, cancelled=stop.is_set)
-    with open_extractor(open_programs, settings, home, keep=keep) as extractor:
+    with open_extractor(open_programs, settings, home, Extracts(home / FOLDER) if keep else None) as extractor:
         reports = survey_sources(
             sources,
             extractor,

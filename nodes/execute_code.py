@@ -44,7 +44,8 @@ _REPLACEMENTS = 2
 async def execute_code(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thread_id: str) -> dict[str, Any]:
     """Advance the cell. Raises KernelStartFailed, KernelLost after several in a row, and ReplayDiverged if strict.
 
-    An error of the cell itself is a result, which is shown to the model.
+    Raises HomeFull when the home has no room for it, or for what it
+    leaves; the cell then runs again. An error of the cell itself is a result, which is shown to the model.
     """
     cell = state.get("cell")
     assert cell is not None, "execute_code without a cell"
@@ -52,6 +53,8 @@ async def execute_code(state: RunState, active_runs: ActiveRuns, deps: Dependenc
     if run.gates.code and not state.get("waiting", 0) and state.get("approved") != cell["digest"]:
         return _not_approved(cell)
     await apply_budget_grant(run, state, deps)
+    if run.repl is None or not run.repl.in_cell:
+        await run.tree.room.need()
     with run.idle.needed():
         try:
             repl = await _repl_for_cell(state, run, deps)
@@ -145,6 +148,8 @@ async def _ended(
     """Return the state after a cell, once its variables are saved."""
     position = repl.position_after(cell["digest"])
     await repl.stop_calls()
+    # Saved later or never, but not in part: the cell runs again, with its recorded answers, once there is room.
+    run.tree.room.limit.need(saved_bytes(result), f"What turn {cell['turn']} leaves in variables and answers")
     report = await _restore_report(run, deps, repl, cell["turn"])
     problem = await repl.save_variables(result)
     *_, before = [], *run.transcript.variables(state)[-1:]
@@ -263,6 +268,13 @@ async def _recorded(
         **judgement.update,
         "step": [{"kind": "execute_code", "turn": cell["turn"], "summary": _summary(result, final)}],
     }
+
+
+def saved_bytes(result: CellResult) -> int:
+    """Return the bytes that a cell leaves to be saved: of its variables, its answer and its files."""
+    snapshot, final = result.snapshot, result.final
+    spools = {id(part.spool): part.spool.size for part in (final.table, *final.files) if part} if final else {}
+    return sum(spools.values()) + (sum(map(len, snapshot.chunks)) if snapshot else 0)
 
 
 def _observed(result: CellResult) -> str:

@@ -34,7 +34,7 @@ from .reservations import (
     with_amount,
     with_uncertain,
 )
-from .settings import MOST_COUNT, MOST_DOLLARS, MOST_SECONDS, RunSettings
+from .settings import MOST_COUNT, MOST_DOLLARS, MOST_SECONDS, RunSettings, Size
 from .shared_account import SharedAccount
 from .usage import LEAST_LIKELY_OUTPUT, UsageTotals, usual_output
 
@@ -67,7 +67,7 @@ class Limits(BaseModel):
     max_time: float | None = Field(default=None, gt=0, le=MOST_SECONDS)
     strict_budget: bool = False
     """True when an uncertain request counts as all that was reserved for it."""
-    max_home_size: int | None = Field(default=None, ge=1, le=MOST_COUNT)
+    max_home_size: Size | None = Field(default=None, ge=1 << 20, le=MOST_COUNT)
     """Bytes that the home may have on disk."""
 
     @classmethod

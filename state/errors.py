@@ -96,6 +96,12 @@ class TimeSpent(RlmError):
         return "BudgetSpent"
 
 
+class HomeFull(RlmError):
+    """The home has the size that `--max-home-size` allows. A run that meets it is saved, with the status `budget`."""
+
+    exit_code = 2
+
+
 class StoreError(RlmError):
     """The store cannot be read or written: locked, full, read-only or damaged."""
 

@@ -18,6 +18,7 @@ from ...state.approval_records import BudgetGrant
 from ...state.budget import BudgetLedger, Limits
 from ...state.call_journal import ThreadJournal
 from ...state.evidence.placing import Placing
+from ...state.home_size import HomeLimit
 from ...state.input.context import ContextRef, context_files
 from ...state.run_state import FormerModels, RestoreRecord, RunState, Usage, as_usage
 from ...state.settings import RunSettings, saved_settings
@@ -25,7 +26,7 @@ from ...state.threads import Thread
 from ..models.client import ModelClient
 from ..models.sub_model import SubModel
 from .child_protocol import ChildAnswer, ChildCall
-from .concurrency import BatchPart, RunModels, RunTree
+from .concurrency import BatchPart, Room, RunModels, RunTree
 from .dependencies import Dependencies
 from .events import emit_event
 from .idle_timer import IdleTimer
@@ -55,8 +56,8 @@ class Children(Protocol):
         """Start the child thread of this call, or resume it, until it ends or waits for approval.
 
         It resumes from its last step, after a crash too; what is recorded of it is never paid for again. Raises what
-        stops the caller as well: StoreError, KernelStartFailed, ReplayDiverged; and BudgetSpent when a new child could
-        not ask anything.
+        stops the caller as well: StoreError, KernelStartFailed, ReplayDiverged, HomeFull; and BudgetSpent when a new
+        child could not ask anything.
         """
         ...
 
@@ -306,12 +307,13 @@ class ActiveRuns:
             settings = settings.model_copy(update={"unsandboxed": True})
         caller = self._callers.get(thread_id)
         row = await self._deps.stores.threads.find(thread_id)
+        ledger = await self._ledger(thread_id, row, settings, caller)
         shared = caller or self.batches.get(thread_id)
-        tree = shared.tree if shared else RunTree(settings, self._deps.open_model)
+        tree = shared.tree if shared else await self._tree(settings, ledger.limits)
         return ActiveRun(
             thread_id=thread_id,
             settings=settings,
-            ledger=await self._ledger(thread_id, row, settings, caller),
+            ledger=ledger,
             journal=await self._deps.stores.journal.of(thread_id),
             tree=tree,
             models=tree.models_of(settings),
@@ -323,6 +325,11 @@ class ActiveRuns:
             children=self._children,
             execution_options=execution_options,
         )
+
+    async def _tree(self, settings: RunSettings, limits: Limits) -> RunTree:
+        limit = HomeLimit(self._deps.stores.size, limits.max_home_size)
+        await limit.known()
+        return RunTree(settings, self._deps.open_model, Room(limit))
 
     async def _placing(self, row: Thread | None, own: ContextRef | None, caller: ActiveRun | None) -> Placing:
         """Return what places the run's texts: in the input of the run at the top of its tree."""

@@ -5,10 +5,13 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import NoReturn
 
 import psutil
 
 from ...state.batch_budget import BatchLedger
+from ...state.errors import HomeFull
+from ...state.home_size import HomeLimit
 from ...state.model_specs import ModelSpec
 from ...state.settings import RunSettings
 from ..models.client import ModelClient
@@ -84,11 +87,58 @@ class RunModels:
         return tuple(sorted({self.root.name, self.sub.name}))
 
 
+class Room:
+    """The room that a tree has for more work in its home (`--max-home-size`).
+
+    Once there is none, no request is begun any more, and the tree ends: not before the requests that are under way are
+    answered and recorded, because what is paid is kept.
+    """
+
+    def __init__(self, limit: HomeLimit) -> None:
+        self.limit = limit
+        self._full: HomeFull | None = None
+        self._under_way = 0
+        self._quiet: asyncio.Future[None] | None = None
+
+    async def need(self) -> None:
+        """Return when work may be begun. Otherwise wait for the requests under way, and raise HomeFull."""
+        if self._full is None:
+            try:
+                self.limit.need()
+            except HomeFull as full:
+                self._full = full
+        if self._full is not None:
+            await self.end(self._full)
+
+    async def end(self, full: HomeFull) -> NoReturn:
+        """Begin no more requests, wait for those under way, and raise `full`."""
+        self._full = full
+        while self._under_way:
+            self._quiet = self._quiet or asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._quiet)
+        raise full
+
+    async def begin(self) -> None:
+        """Note that a request is begun; `ended` follows once its outcome is recorded. Raises HomeFull."""
+        await self.need()
+        self._under_way += 1
+
+    def ended(self) -> None:
+        """Note that a request is no longer under way."""
+        self._under_way -= 1
+        if not self._under_way and self._quiet is not None:
+            self._quiet.set_result(None)
+            self._quiet = None
+
+
 class RunTree:
     """The shared part, made by the run at the top and closed with it, or by a batch for all of its runs."""
 
-    def __init__(self, settings: RunSettings, open_model: OpenModels, *, kernels: int | None = None) -> None:
+    def __init__(
+        self, settings: RunSettings, open_model: OpenModels, room: Room, *, kernels: int | None = None
+    ) -> None:
         """`kernels`: those of the runs below the top; by default all but one, which the run at the top has."""
+        self.room = room
         self._open_model = open_model
         self._clients: dict[tuple[str, ...], ModelClient] = {}
         self.slots = asyncio.Semaphore(settings.concurrency)

@@ -14,6 +14,7 @@ from ...state.blobs.texts import Texts
 from ...state.call_journal import Journal
 from ...state.db.connection import Database
 from ...state.failpoints import Failpoint, no_failpoint
+from ...state.home_size import HomeSize
 from ...state.leases import Leases
 from ...state.model_specs import ModelSpec
 from ...state.threads import Threads
@@ -41,6 +42,11 @@ class Stores:
     leases: Leases
     threads: Threads
     snapshots: Snapshots
+
+    @property
+    def size(self) -> HomeSize:
+        """The size of the home."""
+        return self.blobs.size
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any
 from ...kernel.session import Answered, Failed, FailureKind, KernelSession, Outcome, PostedCall
 from ...state.budget import BudgetSpent
 from ...state.call_records import RecordedCall
+from ...state.errors import HomeFull
 from ...state.input.child_context import HandedBadly, context_digest, hand_over
 from ...state.input.context import ContextRef, no_context
 from ...state.settings import with_numbers_that_can_be_saved
@@ -53,12 +54,22 @@ class SubCallHandler:
         self._turn = turn
         self._recorded_only = recorded_only
         self._keys = CallKeys(run.journal, turn, run.settings, run.former_models)
+        self._blobs = deps.stores.blobs.within(run.tree.room.limit, "What a sub-RLM is handed")
         self._shared: dict[str, asyncio.Task[CallResult]] = {}
         self._taken = self._posted = self._answered = self._failed = self._reused = 0
         self._next_report = 0.0
 
     async def __call__(self, call: PostedCall) -> bool:
-        """Answer `call` and deliver the answer. Return whether the code got an answer rather than an error."""
+        """Answer `call` and deliver the answer. Return whether the code got an answer rather than an error.
+
+        Raises HomeFull once no request of the tree is under way.
+        """
+        try:
+            return await self._answered_and_delivered(call)
+        except HomeFull as full:
+            await self._run.tree.room.end(full)
+
+    async def _answered_and_delivered(self, call: PostedCall) -> bool:
         self._taken += 1
         try:
             handed = await self._handed(call)
@@ -90,7 +101,7 @@ class SubCallHandler:
             return None
         if call.context is None:
             return no_context()
-        return await asyncio.to_thread(hand_over, call.context, self._run.context, self._deps.stores.blobs)
+        return await asyncio.to_thread(hand_over, call.context, self._run.context, self._blobs)
 
     def starts_a_run(self, call: PostedCall) -> bool:
         """Return whether a child run answers the call, rather than a model."""

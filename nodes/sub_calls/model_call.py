@@ -1,7 +1,9 @@
 """Make one model request, paid at most once: look it up in the journal, else reserve, record, send and settle it."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -153,37 +155,51 @@ class _Spending:
 async def call_once(run: ActiveRun, deps: Dependencies, call: ModelCall) -> CallResult:
     """Return the recorded answer to `call`, or a new one, which is on disk when this returns.
 
-    The output limit of the request may be lowered to what the budget has left. Raises BudgetSpent, with nothing sent
-    and nothing recorded. When it is cancelled while the request is under way, the journal row stays open: the request
-    is uncertain, "may have been billed".
+    The output limit of the request may be lowered to what the budget has left. Raises BudgetSpent, or HomeFull when the
+    home has no room for more, with nothing sent and nothing recorded. When it is cancelled while the request is under
+    way, the journal row stays open: the request is uncertain, "may have been billed".
     """
     recorded = run.journal.find(call.key)
     if recorded is not None:
         return await replayed(run, deps, recorded, typed=call.request.schema is not None)
     queued = run.journal.now()
+    # Before its prompt is stored, because code may make calls without end.
+    await run.tree.room.need()
     prompt = await deps.stores.texts.put(call.prompt, source=run.pack)
-    async with run.tree.slots:
-        spending = await _reserved(run, call, prompt, queued)
-        placing = run.placing.begin(call.prompt, call.cuts)
-        try:
-            deps.failpoint("request-before")
-            outcome = await _send(call, spending)
-            deps.failpoint("request-after")
-        except ModelCallFailed as failure:
-            outcome = failure
-        except BaseException:
-            placing.cancel()
-            raise
-        finally:
-            spending.end()
-    spending.places = await run.placing.soon(placing)
-    if isinstance(outcome, ModelCallFailed):
-        result = await _record_failure(deps, spending, outcome)
-    else:
-        result = await _record(deps, spending, *outcome)
-    if spending.places is None:
-        run.placing.later(placing, partial(run.journal.place, call.key))
-    return result
+    with ExitStack() as under_way:
+        async with run.tree.slots:
+            spending = await _reserved(run, call, prompt, queued)
+            try:
+                await run.tree.room.begin()
+                under_way.callback(run.tree.room.ended)
+                placing, outcome = await _sent(run, deps, call, spending)
+            finally:
+                spending.end()
+        spending.places = await run.placing.soon(placing)
+        if isinstance(outcome, ModelCallFailed):
+            result = await _record_failure(deps, spending, outcome)
+        else:
+            result = await _record(deps, spending, *outcome)
+        if spending.places is None:
+            run.placing.later(placing, partial(run.journal.place, call.key))
+        return result
+
+
+async def _sent(
+    run: ActiveRun, deps: Dependencies, call: ModelCall, spending: _Spending
+) -> tuple["asyncio.Future[str | None]", tuple[ModelReply, Any] | ModelCallFailed]:
+    """Send the request. Return what places its prompt in the input, and the reply or why there is none."""
+    placing = run.placing.begin(call.prompt, call.cuts)
+    try:
+        deps.failpoint("request-before")
+        reply = await _send(call, spending)
+        deps.failpoint("request-after")
+    except ModelCallFailed as failure:
+        return placing, failure
+    except BaseException:
+        placing.cancel()
+        raise
+    return placing, reply
 
 
 def wanted(model: ModelClient, request: ModelRequest, least_output: int = LEAST_OUTPUT) -> CostEstimate:

@@ -9,6 +9,7 @@ nothing refers to and that was not touched lately may be deleted (`maintenance/g
 serializes the two.
 """
 
+import copy
 import errno
 import fcntl
 import hashlib
@@ -24,6 +25,7 @@ from typing import BinaryIO, Self
 from ..errors import CHANGED, MISSING, StoredDataDamaged, StoreError
 from ..failpoints import Failpoint, no_failpoint
 from ..fsync import make_folder, sync_folder
+from ..home_size import HomeLimit, HomeSize
 
 HASH_LENGTH = 64
 _CHUNK = 4 << 20
@@ -46,13 +48,33 @@ def content_hash(data: bytes) -> str:
 class Blobs:
     """The folder of blobs: `ab/cdef…`, folders 0700, files 0600."""
 
-    def __init__(self, folder: Path, failpoint: Failpoint = no_failpoint, home_id: str | None = None) -> None:
-        """Use `folder`, which is made with the first blob, for the home with this id."""
+    def __init__(
+        self,
+        folder: Path,
+        failpoint: Failpoint = no_failpoint,
+        home_id: str | None = None,
+        size: HomeSize | None = None,
+    ) -> None:
+        """Use `folder`, which is made with the first blob, for the home with this id.
+
+        What is written is added to `size`, by default that of the folder around it.
+        """
         self.folder = folder
+        self.size = size or HomeSize(folder.parent)
+        self.limit: HomeLimit | None = None
+        """The limit within which blobs are written; None where they are written in any case."""
+        self.what = ""
+        """What is written, in the words of the error."""
         self._home_id = home_id
         self.failpoint = failpoint
         self._sound: set[str] = set()
         """Blobs whose bytes this process has written or checked."""
+
+    def within(self, limit: HomeLimit, what: str) -> "Blobs":
+        """Return the same blobs, whose writers raise HomeFull rather than exceed the limit. `what` is written."""
+        limited = copy.copy(self)
+        limited.limit, limited.what = limit, what
+        return limited
 
     def make(self) -> None:
         """Make the folder if it is missing, and note in it which database it belongs to. Raises OSError."""
@@ -213,6 +235,7 @@ class BlobWriter:
         self._blobs = blobs
         self._digest = hashlib.sha256()
         self.size = 0
+        self._committed = False
         try:
             blobs.make()
             self._partial = blobs.folder / f"{_PARTIAL}{secrets.token_hex(8)}"
@@ -224,11 +247,14 @@ class BlobWriter:
         self._file = os.fdopen(descriptor, "wb", buffering=1 << 20)
 
     def write(self, data: bytes) -> None:
-        """Append `data`. Raises StoreError when the disk refuses."""
+        """Append `data`. Raises StoreError when the disk refuses, HomeFull when the limit on the home does."""
+        if self._blobs.limit:
+            self._blobs.limit.need(len(data), self._blobs.what)
         try:
             self._file.write(data)
         except OSError as error:
             raise _cannot_write(self._blobs.folder, error) from error
+        self._blobs.size.wrote(len(data))
         self._digest.update(data)
         self.size += len(data)
 
@@ -247,6 +273,7 @@ class BlobWriter:
                 self._partial.replace(target)
         except OSError as error:
             raise _cannot_write(self._blobs.folder, error) from error
+        self._committed = True
         self._blobs.failpoint("blob-unsynced")
         self._blobs._sound.add(name)
         if synced:
@@ -261,6 +288,8 @@ class BlobWriter:
         with suppress(OSError):
             self._file.close()
         self._partial.unlink(missing_ok=True)
+        if not self._committed:
+            self._blobs.size.wrote(-self.size)
 
 
 @contextmanager

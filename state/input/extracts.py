@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..fsync import make_folder
+from ..home_size import HomeLimit
 
 FOLDER = "extracted"
 """Its name in a home."""
@@ -27,9 +28,11 @@ _FACTS, _TEXT = ".facts", ".text"
 class Extracts:
     """The cache of one home. Entries have keys in hex (`nodes/input/extract_cache.py` says of what)."""
 
-    def __init__(self, folder: Path) -> None:
-        """Use `folder`, which is made with the first entry."""
+    def __init__(self, folder: Path, limit: HomeLimit | None = None) -> None:
+        """Use `folder`, which is made with the first entry. `limit`: nothing is kept that would come near it."""
         self.folder = folder
+        self._limit = limit
+        self._new: list[Path] = []
 
     def has(self, key: str) -> bool:
         """Return whether there is an entry, sound or not."""
@@ -52,8 +55,14 @@ class Extracts:
         return None
 
     def keep(self, key: str, text: BinaryIO, facts: BinaryIO) -> None:
-        """Keep an entry, whole or not at all. Does nothing where it cannot be written: the run does not need it."""
+        """Keep an entry, whole or not at all. Does nothing where it cannot be written: the run does not need it.
+
+        Nor where the home would then have no room for the text itself, which the run needs.
+        """
         with contextlib.suppress(OSError):
+            size = _end_of(text) + _end_of(facts)
+            if self._limit and not self._limit.has_room(2 * size):
+                return
             place = self._place(key)
             make_folder(place.parent)
             facts.seek(0)
@@ -61,6 +70,18 @@ class Extracts:
             # The facts last: an entry without them is not found.
             _write(place.with_suffix(_TEXT), text)
             _write(place.with_suffix(_FACTS), facts, checksums)
+            self._new += [place.with_suffix(_TEXT), place.with_suffix(_FACTS)]
+            if self._limit:
+                self._limit.size.wrote(size)
+
+    def take_back(self) -> None:
+        """Delete the entries that were kept here: for an input that is refused."""
+        for path in self._new:
+            with contextlib.suppress(OSError):
+                size = path.stat().st_size
+                path.unlink()
+                if self._limit:
+                    self._limit.size.wrote(-size)
 
     def old(self, now: float, seconds: float = KEPT_SECONDS) -> Iterator[tuple[Path, int]]:
         """Yield the files of entries that were not used for so long, and what dead processes left, with their sizes."""
@@ -84,6 +105,10 @@ def _checksums(facts: BinaryIO, text: BinaryIO) -> dict[str, str]:
     """Return the hashes of the rest of the facts, and of the text."""
     text.seek(0)
     return {"facts": _hash(facts), "text": _hash(text)}
+
+
+def _end_of(file: BinaryIO) -> int:
+    return file.seek(0, os.SEEK_END)
 
 
 def _hash(file: BinaryIO) -> str:

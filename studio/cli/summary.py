@@ -1,5 +1,6 @@
 """The summary of a run that has ended: its status, what it took, and what to do next."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from ...state.wording import counted, duration
@@ -95,4 +96,11 @@ def decide_line(invocation: Invocation, thread_id: str) -> str:
 
 def as_flags(limits: dict[str, float]) -> list[str]:
     """Return limits by name as words of a command line: `--max-cost 1.5`."""
-    return [word for name, limit in limits.items() for word in (f"--{name.replace('_', '-')}", f"{limit:.12g}")]
+    return [word for name, limit in limits.items() for word in (f"--{name.replace('_', '-')}", _as_word(name, limit))]
+
+
+def _as_word(name: str, limit: float) -> str:
+    if name != "max_home_size":
+        return f"{limit:.12g}"
+    unit, letter = (1 << 30, "G") if limit >= 10 * (1 << 30) else (1 << 20, "M")
+    return f"{math.ceil(limit / unit)}{letter}"
