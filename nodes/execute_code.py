@@ -5,6 +5,7 @@ begins the cell unless it runs there already, and returns when the cell is block
 """
 
 import contextlib
+import json
 import re
 from collections.abc import Sequence
 from itertools import takewhile
@@ -148,8 +149,7 @@ async def _ended(
     """Return the state after a cell, once its variables are saved."""
     position = repl.position_after(cell["digest"])
     await repl.stop_calls()
-    # Saved later or never, but not in part: the cell runs again, with its recorded answers, once there is room.
-    run.tree.room.limit.need(saved_bytes(result), f"What turn {cell['turn']} leaves in variables and answers")
+    _need_room(run, cell, result)
     report = await _restore_report(run, deps, repl, cell["turn"])
     problem = await repl.save_variables(result)
     *_, before = [], *run.transcript.variables(state)[-1:]
@@ -270,11 +270,20 @@ async def _recorded(
     }
 
 
-def saved_bytes(result: CellResult) -> int:
-    """Return the bytes that a cell leaves to be saved: of its variables, its answer and its files."""
+def _need_room(run: ActiveRun, cell: CellRef, result: CellResult) -> None:
+    """Raise HomeFull unless the home has room for all that a cell leaves: its variables, its answer and its files.
+
+    Nothing of it is saved then: the cell runs again, with its recorded answers, once there is room.
+    """
+    limit = run.tree.room.limit
+    if limit.limit is None:
+        return
     snapshot, final = result.snapshot, result.final
-    spools = {id(part.spool): part.spool.size for part in (final.table, *final.files) if part} if final else {}
-    return sum(spools.values()) + (sum(map(len, snapshot.chunks)) if snapshot else 0)
+    size = sum(map(len, snapshot.chunks)) if snapshot else 0
+    if final:
+        spools = {id(part.spool): part.spool.size for part in (final.table, *final.files) if part}
+        size += sum(spools.values()) + (len(json.dumps(final.value)) if final.table is None else 0)
+    limit.need(size, f"What turn {cell['turn']} leaves in variables and answers")
 
 
 def _observed(result: CellResult) -> str:
