@@ -34,10 +34,11 @@ from .fork_edits import Changes
 from .intake import Given
 from .langgraph_adapter import GraphAdapter, graph_for_callers
 from .langgraph_ids import run_name
-from .maintenance import collect_garbage, delete_runs, verify_run
+from .maintenance import delete_runs, verify_run
 from .model_changes import change_at, check_change, given_models
 from .queries import RunQueries
 from .resuming import Resuming
+from .retention import tidy
 from .run import EndEvent, Run
 from .stopping import request_stop
 from .sub_rlms import ChildRuns
@@ -340,9 +341,11 @@ class Runner:
         """
         return await delete_runs(self._stores, thread)
 
-    async def gc(self, *, dry_run: bool = False) -> Collected:
+    async def gc(self, *, older_than: float | None = None, dry_run: bool = False) -> Collected:
         """Free data that no run needs, except data that was needed within the last hour, and return what was freed.
 
-        `dry_run`: free nothing, and return what would be freed. Raises StoreError.
+        `older_than`: first delete the runs that were not touched for so many seconds, except those that wait for a
+        reviewer, that run, or that are damaged. `dry_run`: free and delete nothing, and return what would be. Raises
+        StoreError.
         """
-        return await collect_garbage(self._stores.home, dry_run=dry_run, failpoint=self._deps.failpoint)
+        return await tidy(self._stores, older_than, dry_run=dry_run, failpoint=self._deps.failpoint)

@@ -31,10 +31,12 @@ from ..db.reserve import is_nearly_full, reserve_given_up, write_little
 from ..db.store_errors import as_store_error
 from ..input.extracts import FOLDER, KEPT_SECONDS, Extracts
 from ..leases import living_since
+from ..logs import log_name, orphaned_logs, remove_files
 from ..search.files import FOLDER as SEARCH
 from ..search.files import IndexFiles, remove
 from .marking import Marks, UnreadablePages
 from .report import Tally
+from .retention import OldRuns
 
 GRACE = 3600.0
 """Seconds for which a touched record stays although unreferenced, while other processes have the file open."""
@@ -44,6 +46,7 @@ _BATCH = 500
 _PAGES = 1000
 _WORTHWHILE = 4 << 20
 """Bytes of free pages from which a file of the first format is rewritten."""
+_THREADS = "SELECT thread_id FROM threads UNION SELECT thread_id FROM steps"
 _TABLES = {"snapshots": "manifests", "pieces": "chunks", "texts": "texts", "recipes": "recipes"}
 
 OnProgress = Callable[[int], None]
@@ -56,7 +59,8 @@ class Collected:
 
     freed: dict[str, Tally] = field(default_factory=dict[str, Tally])
     """By kind: `texts`, `recipes` (deltas of texts), `snapshots`, `pieces` (of variables), `blobs`,
-    `extracted` (files of extracted texts), `search` (indexes of inputs), `leftovers`."""
+    `extracted` (files of extracted texts), `search` (indexes of inputs), `logs` (of runs that are
+    gone), `leftovers`."""
     recent: Tally = field(default_factory=Tally)
     """Unreferenced records that were touched too recently to be freed."""
     foreign: Tally = field(default_factory=Tally)
@@ -67,6 +71,8 @@ class Collected:
     """Bytes of the database before."""
     file_after: int = 0
     """Bytes of the database after."""
+    old: OldRuns = field(default_factory=OldRuns)
+    """The old runs that were deleted before, if that was asked for."""
     dry_run: bool = False
     """True when nothing was freed, because only a report was asked for."""
 
@@ -74,6 +80,8 @@ class Collected:
         """Return the document that `rlm gc --json` prints."""
         return {
             "dry_run": self.dry_run,
+            "deleted": self.old.deleted,
+            "kept": self.old.kept,
             "freed": {kind: tally.to_json() for kind, tally in self.freed.items()},
             "recent": self.recent.to_json(),
             "foreign": self.foreign.to_json(),
@@ -118,6 +126,7 @@ def collect(
             work.free_cached("extracted", Extracts(path.parent / FOLDER).old(clock(), extracted_for), keep=dry_run)
             indexes = IndexFiles(path.parent / SEARCH)
             work.free_cached("search", indexes.old(clock(), extracted_for), keep=dry_run)
+            work.free_logs(path.parent, clock(), keep=dry_run)
             if not dry_run:
                 work.free()
                 work.give_back(rewrite=alone)
@@ -145,7 +154,7 @@ class _Collection:
     ) -> None:
         """`short`: the disk is nearly full, so that what is written at once must be little."""
         self.result = Collected(
-            freed={kind: Tally() for kind in (*_TABLES, "blobs", "extracted", "search", "leftovers")}
+            freed={kind: Tally() for kind in (*_TABLES, "blobs", "extracted", "search", "logs", "leftovers")}
         )
         self._connection = connection
         self._blobs = blobs
@@ -249,6 +258,21 @@ class _Collection:
             if not keep:
                 remove(path)
             self.result.freed[kind].add(size)
+
+    def free_logs(self, home: Path, now: float, *, keep: bool) -> None:
+        """Delete the logs of runs that are gone, and count them; with `keep`, count only."""
+        # Before the names of the runs: a run is entered before its log is made.
+        there = orphaned_logs(home, (), now)
+        try:
+            rows = self._connection.execute(_THREADS).fetchall()
+        except sqlite3.DatabaseError:
+            return
+        needed = {log_name(name) for [name] in rows if isinstance(name, str)}
+        gone = [] if self.result.unreadable else [(name, size) for name, size in there if name not in needed]
+        for _, size in gone:
+            self.result.freed["logs"].add(size)
+        if not keep:
+            remove_files(home, [name for name, _ in gone])
 
     def _free_rows(self, kind: str, table: str) -> None:
         execute = self._connection.execute

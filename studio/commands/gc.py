@@ -25,7 +25,24 @@ ExtractedFlag = Annotated[
     ),
 ]
 
+OlderThanOption = Annotated[
+    str | None,
+    typer.Option(
+        "--older-than",
+        metavar="AGE",
+        help="First delete the runs that were not touched for so long, with their sub-RLMs: 90d, 12h, 2w. Runs that "
+        "wait for approval, run, or are damaged are kept. Default: no run is deleted",
+        show_default=False,
+    ),
+]
+
 _MOST_NAMED = 5
+_MOST_LISTED = 20
+_KEPT = {
+    "waiting": "because they wait for approval",
+    "running": "because a process runs them, or a fork of them",
+    "damaged": "because what is saved of them is damaged, so that their age is not known",
+}
 _NAMES = {
     "texts": "text",
     "recipes": "recipe of a text",
@@ -34,13 +51,19 @@ _NAMES = {
     "blobs": "file",
     "extracted": "file of extracted text",
     "search": "search index",
+    "logs": "log of a run that is gone",
     "leftovers": "leftover of a process that died",
 }
 
 
 @command
 @writes
-def gc(invocation: Invocation, dry_run: DryRunFlag = False, extracted: ExtractedFlag = False) -> None:
+def gc(
+    invocation: Invocation,
+    older_than: OlderThanOption = None,
+    dry_run: DryRunFlag = False,
+    extracted: ExtractedFlag = False,
+) -> None:
     """Free the texts, variables and input that no run needs any more, and give the space back to the disk.
 
     The texts that were extracted from documents, and search indexes, are kept for the next question over the same
@@ -50,19 +73,25 @@ def gc(invocation: Invocation, dry_run: DryRunFlag = False, extracted: Extracted
     needed within the last hour, or since the oldest running process was started, is kept. While a record that may refer
     to others cannot be read, only leftovers of dead processes are freed, and the exit status is 1.
 
+    No run is deleted without --older-than. With it, runs go one after another, the oldest first; Ctrl-C ends that
+    between two of them. Forks of a deleted run keep the answers that it had recorded.
+
     [bold]Examples[/bold]
 
       rlm gc --dry-run
       rlm delete which-contracts-end-3f2a && rlm gc
+      rlm gc --older-than 90d --dry-run
       rlm gc --extracted
       rlm gc --json | jq .freed
     """
     from ...state.maintenance.gc import Collected
 
+    seconds = _seconds(older_than)
     try:
-        collected = _collect(invocation, dry_run, extracted) if invocation.has_runs else Collected(dry_run=dry_run)
+        nothing = Collected(dry_run=dry_run)
+        collected = _collect(invocation, seconds, dry_run, extracted) if invocation.has_runs else nothing
     except KeyboardInterrupt:
-        stopped = "Stopped. What was freed until then is freed; `rlm gc` frees the rest."
+        stopped = "Stopped. What was deleted or freed until then is gone; the same command does the rest."
         say(pasteable(stopped, invocation), whole=True)
         raise typer.Exit(STOPPED) from None
     if invocation.json:
@@ -74,8 +103,26 @@ def gc(invocation: Invocation, dry_run: DryRunFlag = False, extracted: Extracted
     raise typer.Exit(1 if collected.unreadable else 0)
 
 
-def _collect(invocation: Invocation, dry_run: bool, extracted: bool) -> "Collected":
+def _seconds(older_than: str | None) -> float | None:
+    """Return the age in seconds. Raises UsageError."""
+    from ...state.errors import UsageError
+    from ...state.maintenance.retention import parse_age
+
+    if older_than is None:
+        return None
+    try:
+        return parse_age(older_than)
+    except ValueError as error:
+        raise UsageError(f"--older-than: {error}.", hint="A number alone could mean anything.") from error
+
+
+def _collect(invocation: Invocation, older_than: float | None, dry_run: bool, extracted: bool) -> "Collected":
+    from dataclasses import replace
+
     from ...graph.maintenance import bring_up_to_date, collect_garbage
+    from ...graph.retention import delete_old_runs
+    from ...graph.wiring import open_stores
+    from ...state.maintenance.retention import OldRuns
     from ...state.wording import counted
     from ..progress.counter import Counting
 
@@ -83,9 +130,18 @@ def _collect(invocation: Invocation, dry_run: bool, extracted: bool) -> "Collect
 
     async def work() -> "Collected":
         await bring_up_to_date(home)
-        return await collect_garbage(home, dry_run=dry_run, extracted=extracted, on_progress=on_progress)
+        old = OldRuns()
+        if older_than is not None:
+            # Closed before anything is freed: then that process may free all that is not needed.
+            async with open_stores(home) as stores:
+                old = await delete_old_runs(stores, older_than, dry_run=dry_run, on_progress=on_run)
+        collected = await collect_garbage(home, dry_run=dry_run, extracted=extracted, on_progress=on_progress)
+        return replace(collected, old=old)
 
     with Counting("Looking at what the runs need") as display:
+
+        def on_run(runs: int) -> None:
+            display.update(lambda: f"Looking for old runs: {counted(runs, 'run')}")
 
         def on_progress(records: int) -> None:
             display.update(lambda: f"Looking at what the runs need: {counted(records, 'record')}")
@@ -96,6 +152,7 @@ def _collect(invocation: Invocation, dry_run: bool, extracted: bool) -> "Collect
 def _print(collected: "Collected", invocation: Invocation) -> None:
     from ...state.wording import counted, megabytes
 
+    _print_old(collected)
     freed = {kind: tally for kind, tally in collected.freed.items() if tally.records}
     size = sum(tally.bytes for tally in freed.values())
     parts = [counted(tally.records, _NAMES[kind]) for kind, tally in freed.items()]
@@ -120,6 +177,21 @@ def _print(collected: "Collected", invocation: Invocation) -> None:
         # `*` is the database itself. A deleted run that forks need cannot be looked up by its name.
         names = [name for name in collected.unreadable if name != "*" and not name.endswith(", deleted")]
         _say_what_frees(names, invocation)
+
+
+def _print_old(collected: "Collected") -> None:
+    """Print the old runs that were deleted, and those that are kept, by their names."""
+    from ...state.wording import counted, listed
+
+    old = collected.old
+    if old.deleted:
+        verb = "Would delete" if collected.dry_run else "Deleted"
+        names = listed([safe_line(name) for name in old.deleted], _MOST_LISTED)
+        put(f"{verb} {counted(len(old.deleted), 'old run')}: {names}.")
+    for reason, why in _KEPT.items():
+        kept = [safe_line(name) for name, found in old.kept.items() if found == reason]
+        if kept:
+            put(f"Kept {counted(len(kept), 'run')} {why}: {listed(kept, _MOST_LISTED)}.")
 
 
 def _say_what_frees(threads: list[str], invocation: Invocation) -> None:
