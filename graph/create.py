@@ -17,6 +17,7 @@ from ..nodes.direct import check_direct, fits_one_call
 from ..nodes.models.pricing import price_known
 from ..nodes.models.schema_validation import check_schema
 from ..nodes.models.work_limit import SchemaInvalid, off_loop
+from ..nodes.notify.targets import check_targets
 from ..nodes.runtime.concurrency import most_kernels, run_levels
 from ..nodes.runtime.dependencies import Dependencies
 from ..nodes.runtime.events import OnEvent
@@ -201,6 +202,7 @@ async def enter_run(
         await check_models(settings, deps)
         reference = await same_run(deps, existing, question, given, settings, on_event)
     else:
+        check_targets(settings.notify, settings.notify_key, deps.stores.home.parent)
         await check_room(settings, deps)
         reference, seconds = await _stored(deps, given, settings, on_event)
         await check_direct(question, reference, settings, deps.stores)

@@ -25,6 +25,7 @@ from ..state.run_state import RestoreRecord, Status
 from ..state.threads import Thread
 from .build import Graph
 from .execution import ENDING_SECONDS, Execution
+from .notifying import Notifier
 from .resume_points import ResumePoint
 from .run import error_facts
 from .stop_watch import StopWatch
@@ -70,8 +71,11 @@ class ExecutionOutcome:
 class RunExecutor:
     """The executions of one process."""
 
-    def __init__(self, stores: Stores, active_runs: ActiveRuns, graph: Graph, *, tracing: bool = False) -> None:
+    def __init__(
+        self, stores: Stores, active_runs: ActiveRuns, graph: Graph, notifier: Notifier, *, tracing: bool = False
+    ) -> None:
         self._stores = stores
+        self._notifier = notifier
         self._tracing = tracing
         self._active_runs = active_runs
         self._graph = graph
@@ -193,6 +197,8 @@ class RunExecutor:
         if thread_id not in self._callers:
             self._running[thread_id] = running
             watches.append(asyncio.create_task(self._watch_time(thread_id, resume_point, running)))
+            watches.append(asyncio.create_task(self._notifier.watch(thread_id)))
+            self._notifier.deliver(thread_id)
         try:
             await running.finished()
         except asyncio.CancelledError:
@@ -225,6 +231,8 @@ class RunExecutor:
             if not suspends:
                 await self._active_runs.close(thread_id)
             outcome.unsaved = await self._settle(thread_id, stopped=outcome.stopped, error=error, seconds=seconds)
+            if thread_id not in self._callers:
+                self._notifier.deliver(thread_id)
             if suspends:
                 self._active_runs.suspend(thread_id, await self._saved(thread_id))
         return outcome
@@ -322,7 +330,8 @@ class RunExecutor:
             spent = isinstance(error, TimeSpent | HomeFull)
             status = await self._standing(thread_id, stopped=stopped, failed=error is not None, spent=spent)
             seconds = row.seconds if seconds is None else seconds
-            await threads.set_status(thread_id, status, seconds=seconds, error=facts)
+            events = await self._notifier.ending(row, status, seconds=seconds, error=facts)
+            await threads.set_status(thread_id, status, seconds=seconds, error=facts, together=events)
         except LeaseLost:
             # The process that has the thread now records its status.
             return None

@@ -19,6 +19,8 @@ from .create import Input, check_same_input, enter_run, same_run
 from .intake import Given
 
 _LIMITS = frozenset(Limits.model_fields)
+_OF_OPERATORS = frozenset({"notify", "notify_key"})
+"""Settings that are the server's own: the programs that it runs and the addresses that it sends to."""
 _FIELDS = frozenset(RunInput.__annotations__)
 _REFERENCE: TypeAdapter[ContextRef] = TypeAdapter(ContextRef)
 
@@ -63,7 +65,14 @@ async def create_from_request(
         return {} if request is None else await _of_old_run(deps, run, request)
     if request is None:
         raise UnknownThread(f"There is no run named {thread_id} here.", hint="Start it with a question.")
-    settings = await asyncio.to_thread(resolve_settings, {**_named(context), **request.settings, **request.limits})
+    named = {**_named(context), **request.settings}
+    if refused := sorted(_OF_OPERATORS & set(named)):
+        raise UsageError(
+            f"A run that is started here cannot set {' and '.join(refused)}: a client may not name programs that run "
+            "as you, nor places that are sent to.",
+            hint="Set RLM_NOTIFY and RLM_NOTIFY_KEY in the environment of the server, or use `rlm run --notify`.",
+        )
+    settings = await asyncio.to_thread(resolve_settings, {**named, **request.limits})
     await enter_run(deps, thread_id, request.question or "", request.input, settings, ignore_event)
     return {}
 

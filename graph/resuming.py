@@ -22,6 +22,7 @@ from .build import Graph
 from .create import make_ready
 from .executor import FindResumePoint, RunExecutor, config_of
 from .model_changes import change_at, check_change, given_models
+from .notifying import Notifier
 from .queries import RunQueries
 from .resume_points import ResumePoint, limits_for, resume_point_of, with_change
 from .run import Run, answer_of, budget_error, error_facts, files_of, status_now
@@ -32,7 +33,13 @@ class Resuming:
     """Resumes and reads the runs of one process. `thread_id` is a run's whole name."""
 
     def __init__(
-        self, deps: Dependencies, executor: RunExecutor, graph: Graph, queries: RunQueries, saver: RunSaver
+        self,
+        deps: Dependencies,
+        executor: RunExecutor,
+        graph: Graph,
+        queries: RunQueries,
+        saver: RunSaver,
+        notifier: Notifier,
     ) -> None:
         self._deps = deps
         self._stores = deps.stores
@@ -40,6 +47,7 @@ class Resuming:
         self._graph = graph
         self._queries = queries
         self._saver = saver
+        self._notifier = notifier
         self._requests = ShownRequests(deps.stores, whole=True)
 
     async def resume(
@@ -65,6 +73,7 @@ class Resuming:
             return await self.decide(thread_id, answer, None, on_event, unsandboxed=unsandboxed)
         find = partial(self._resume_point, thread_id, raises, models, more_time)
         if (point := await find()) is None:
+            self._notifier.deliver(thread_id, on_event)
             return await self.read(thread_id)
         if point.change:
             await check_change(point.change.settings, point.limits, self._deps)
@@ -115,7 +124,8 @@ class Resuming:
                 on_event({"event": "begun", "thread_id": thread_id})
             return point
 
-        outcome = await self._executor.execute(thread_id, found, on_event, execution_options=execution_options)
+        with self._notifier.reporting(thread_id, on_event):
+            outcome = await self._executor.execute(thread_id, found, on_event, execution_options=execution_options)
         if outcome.busy:
             return Run(thread_id, "busy", error=error_facts(outcome.busy))
         run = await self._outcome(await self._stores.threads.get(thread_id), outcome.restore)

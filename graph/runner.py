@@ -36,6 +36,7 @@ from .langgraph_adapter import GraphAdapter, graph_for_callers
 from .langgraph_ids import run_name
 from .maintenance import delete_runs, verify_run
 from .model_changes import change_at, check_change, given_models
+from .notifying import Notifier
 from .queries import RunQueries
 from .resuming import Resuming
 from .retention import tidy
@@ -64,10 +65,12 @@ class Runner:
         self.saver = saver
         """The checkpointer of `graph`, a LangGraph checkpointer over the home's database."""
         self._graph = self.compiled(saver)
-        self._executor = RunExecutor(self._stores, self._active_runs, self._graph, tracing=deps.tracing)
+        self.notifier = Notifier(deps.stores, self._active_runs, self._graph)
+        """Sends the notifications of runs (`Notifier`)."""
+        self._executor = RunExecutor(deps.stores, self._active_runs, self._graph, self.notifier, tracing=deps.tracing)
         children = ChildRuns(self._stores, self._active_runs, self._executor, self._graph, self.compiled)
         self._active_runs.bind_children(children)
-        self._resuming = Resuming(deps, self._executor, self._graph, self.queries, saver)
+        self._resuming = Resuming(deps, self._executor, self._graph, self.queries, saver, self.notifier)
         self._batches = Batches(deps, self._active_runs, self._executor, self._resuming)
         self._adapter = GraphAdapter(deps, self._executor, self._graph)
         self.graph = graph_for_callers(self._graph, self._adapter)
@@ -111,7 +114,10 @@ class Runner:
                 yield runner
             finally:
                 await runner._adapter.close()
-                await runner._active_runs.close_all()
+                try:
+                    await runner._active_runs.close_all()
+                finally:
+                    await runner.notifier.close()
 
     def compiled(self, checkpointer: RunSaver) -> Graph:
         """Compile the graph with another checkpointer. Its caller must hold the thread's lease (`executor.py`)."""

@@ -27,6 +27,7 @@ from ..state.failpoints import Failpoint, no_failpoint
 from ..state.home_access import BLOBS, DATABASE, is_untouched, make_safe, remember_made, standing_of
 from ..state.leases import Leases
 from ..state.model_specs import ModelSpec
+from ..state.notifications import Notifications
 from ..state.search.files import FOLDER
 from ..state.threads import Threads
 from ..state.usage import Spending
@@ -128,6 +129,7 @@ def _stores(
         threads=Threads(database, clock, leases),
         spending=Spending(database),
         snapshots=Snapshots(database, blobs, clock),
+        notifications=Notifications(database, clock),
     )
 
 

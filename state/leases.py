@@ -119,6 +119,10 @@ class Leases:
         if self._left.get(thread_id) == token:
             del self._left[thread_id]
 
+    def token(self, thread_id: str) -> int | None:
+        """Return the token of the thread's lease, which no other execution has; None when it is not held here."""
+        return self._held.get(thread_id)
+
     async def renew(self, thread_id: str) -> None:
         """Renew the lease. Raises LeaseLost."""
         now = self._clock()

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast, get_args
 
@@ -224,13 +224,19 @@ class Threads:
         await self._update(thread_id, "limits-raised", limits=limits.model_dump_json())
 
     async def set_status(
-        self, thread_id: str, status: Status, *, seconds: float, error: dict[str, Any] | None = None
+        self,
+        thread_id: str,
+        status: Status,
+        *,
+        seconds: float,
+        error: dict[str, Any] | None = None,
+        together: Sequence[Unit] = (),
     ) -> None:
-        """Set the run's status. Raises LeaseLost, RunBusy."""
+        """Set the run's status, and do the work of `together` in the same transaction. Raises LeaseLost, RunBusy."""
         facts = {"status": status, "seconds": seconds, "error": json.dumps(error) if error else None}
-        await self._update(thread_id, "execution-ended", **facts)
+        await self._update(thread_id, "execution-ended", together, **facts)
 
-    async def _update(self, thread_id: str, what: str, **columns: Any) -> None:
+    async def _update(self, thread_id: str, what: str, together: Sequence[Unit] = (), **columns: Any) -> None:
         row = {**columns, "updated": self._clock(), "thread_id": thread_id}
         ensure_storable(row, f"The run {thread_id}")
         changed = ", ".join(f"{name} = :{name}" for name in row if name != "thread_id")
@@ -238,6 +244,8 @@ class Threads:
         def unit(connection: sqlite3.Connection) -> None:
             self._leases.check(connection, thread_id)
             connection.execute(f"UPDATE threads SET {changed} WHERE thread_id = :thread_id", row)
+            for other in together:
+                other(connection)
 
         await self._database.commit(unit, what)
 

@@ -17,6 +17,7 @@ from ...state.failpoints import Failpoint, no_failpoint
 from ...state.home_size import HomeSize
 from ...state.leases import Leases
 from ...state.model_specs import ModelSpec
+from ...state.notifications import Notifications
 from ...state.threads import Threads
 from ...state.usage import Spending
 from ..models.client import ModelClient
@@ -42,6 +43,7 @@ class Stores:
     leases: Leases
     threads: Threads
     snapshots: Snapshots
+    notifications: Notifications
 
     @property
     def size(self) -> HomeSize:

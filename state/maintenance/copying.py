@@ -125,6 +125,8 @@ class HomeCopy:
                     connection.execute("INSERT OR REPLACE INTO home VALUES ('scrubbed', ?)", note)
                 connection.execute("INSERT OR REPLACE INTO home VALUES ('id', ?)", (home_id,))
                 connection.execute("DELETE FROM leases")
+                # What is not sent yet is sent from the home it was entered in.
+                connection.execute("DELETE FROM notifications")
                 connection.execute("COMMIT")
                 if scrubber:
                     # Pages that are free now still hold what was in them.

@@ -88,6 +88,8 @@ NOT_SANDBOXED = (
     "and send whatever you can. Use only models and documents that you trust."
 )
 _TIDYING = 0.2
+_NOTIFYING = 2.0
+"""Seconds that a reviewer at the terminal may wait for a notification to be sent."""
 
 
 @dataclass
@@ -285,15 +287,20 @@ async def _work(cli_run: CliRun, display: Display, home: OpenRunner) -> RunAttem
             limits, sub_rlms = await _limits(runner, run), await _sub_rlms(runner, run)
             read = await _read(runner, run)
             pending = await _pending(runner, run) if cli_run.reviewer and not stopping.requested else None
+            if pending:
+                # The loop does not run while the reviewer is asked.
+                await runner.notifier.settle(_NOTIFYING)
             if run is not None:
                 await cli_run.delivery.deliver(runner, run)
+            seconds = display.progress.elapsed
         finally:
             if pending is None and not cli_run.keep_open:
                 await home.close()
-    return RunAttempt(run, display.progress.elapsed, limits, sub_rlms, pending, read=read)
+    return RunAttempt(run, seconds, limits, sub_rlms, pending, read=read)
 
 
 async def _stop(runner: "Runner", display: Display, work: "asyncio.Future[Run]") -> None:
+    runner.notifier.hurry()
     # No run was stopped: either the input is still being read, or the run has ended and is being recorded.
     if not await runner.stop_all() and not display.progress.under_way:
         work.cancel()

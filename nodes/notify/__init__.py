@@ -1,0 +1,1 @@
+"""Send a notification to its target: a command or an address."""
