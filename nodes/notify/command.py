@@ -21,7 +21,7 @@ _TO_END = 1.0
 """Seconds that a command has to end after SIGTERM."""
 _MOST_KEPT = 4096
 """Bytes of the end of its output that are kept."""
-_MOST_SHOWN = 200
+_MOST_SHOWN = 120
 _DRAINING = 0.5
 _MODEL_KEYS = frozenset({ROOT_KEY, SUB_KEY, "AWS_SECRET_ACCESS_KEY", *(one.key_name for one in PROVIDERS.values())})
 _LIKE_A_KEY = re.compile(r"API_?KEY", re.IGNORECASE)
@@ -109,8 +109,9 @@ class _Output:
             self._kept = (self._kept + data)[-_MOST_KEPT:]
 
     async def end(self) -> str:
-        """Return the end of what was printed. What the command has left running is not waited for."""
+        """Return the last line that was printed. What the command has left running is not waited for."""
         await asyncio.wait({self._reading}, timeout=_DRAINING)
         self._reading.cancel()
         self._transport.close()
-        return self._kept.decode("utf-8", "replace")
+        lines = self._kept.decode("utf-8", "replace").strip().splitlines()
+        return lines[-1] if lines else ""

@@ -89,7 +89,6 @@ NOT_SANDBOXED = (
 )
 _TIDYING = 0.2
 _NOTIFYING = 2.0
-"""Seconds that a reviewer at the terminal may wait for a notification to be sent."""
 
 
 @dataclass
@@ -288,7 +287,7 @@ async def _work(cli_run: CliRun, display: Display, home: OpenRunner) -> RunAttem
             read = await _read(runner, run)
             pending = await _pending(runner, run) if cli_run.reviewer and not stopping.requested else None
             if pending:
-                # The loop does not run while the reviewer is asked.
+                # The loop does not run while the reviewer is asked, who waits little for it.
                 await runner.notifier.settle(_NOTIFYING)
             if run is not None:
                 await cli_run.delivery.deliver(runner, run)
