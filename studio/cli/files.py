@@ -55,7 +55,7 @@ class AnswerFile:
 
         suffix = actual_suffix(self._suffix, answer)
         if suffix == self._suffix:
-            return self._written(lambda path: write_value(path, suffix, answer))
+            return self.write_by(lambda path: write_value(path, suffix, answer))
         beside = self._write(lambda path: write_value(path, suffix, answer), self._new_beside(suffix))[0]
         return [f"{self._subject} is no table, so it is in {safe(str(beside))} and not in {safe(str(self.path))}."]
 
@@ -63,9 +63,13 @@ class AnswerFile:
         """Replace the file by a table, and return lines to show. Raises StoreError; the answer stays saved."""
         from ..answer_files.writers import write_table
 
-        return self._written(lambda path: write_table(path, self._suffix, table))
+        return self.write_by(lambda path: write_table(path, self._suffix, table))
 
-    def _written(self, write: Callable[[Path], str]) -> list[str]:
+    def write_by(self, write: Callable[[Path], str]) -> list[str]:
+        """Replace the file by what `write` puts at a path, and return lines to show, one of them what `write` returns.
+
+        Raises StoreError.
+        """
         _, note = self._write(write, None)
         return [f"{self._subject} is in {safe(str(self.path))}.", *([safe(note)] if note else [])]
 

@@ -156,7 +156,8 @@ Output = Annotated[
         "-o",
         metavar="FILE",
         help="Write the answer to FILE instead, whole or not at all, in the form of its suffix: .txt, .md, .html, "
-        ".json, .jsonl, or for a table .csv, .tsv, .xlsx, .parquet. Default: stdout",
+        ".json, .jsonl, or for a table .csv, .tsv, .xlsx, .parquet. With --questions a line for each: .jsonl. Default: "
+        "stdout",
         rich_help_panel=OUTPUT,
         show_default=False,
     ),
@@ -187,6 +188,17 @@ NewThread = Annotated[
         "--thread",
         metavar="NAME",
         help="Name the run. The same name, question and input again: the run is resumed. Default: after the question",
+        rich_help_panel=OUTPUT,
+        show_default=False,
+    ),
+]
+Questions = Annotated[
+    str | None,
+    typer.Option(
+        "--questions",
+        metavar="FILE.jsonl",
+        help="Ask many questions over one input, one a line (- for stdin): an object with id and question, and paths "
+        "and schema if it has its own. Default: one question, QUESTION",
         rich_help_panel=OUTPUT,
         show_default=False,
     ),

@@ -1,15 +1,21 @@
 """The `rlm run` command, which asks a question over an input."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from ...state.errors import UsageError
 from ..cli import options
 from ..cli.agreeing import writes
 from ..cli.common import command
 from ..invocation import Invocation
 
-Question = Annotated[str, typer.Argument(metavar="QUESTION", help="What to find out.", show_default=False)]
+Question = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="QUESTION", help="What to find out. With --questions it is the first PATH.", show_default=False
+    ),
+]
 Paths = Annotated[
     list[str] | None,
     typer.Argument(
@@ -24,7 +30,7 @@ Paths = Annotated[
 @writes
 def run(
     invocation: Invocation,
-    question: Question,
+    question: Question = None,
     paths: Paths = None,
     *,
     settings: options.RunSettingFlags,
@@ -32,6 +38,7 @@ def run(
     output: options.Output = None,
     files: options.Files = None,
     thread: options.NewThread = None,
+    questions: options.Questions = None,
     detach: options.Detach = False,
 ) -> None:
     """Answer a question over files, folders or stdin.
@@ -42,6 +49,10 @@ def run(
     once, else the exit status is 3, and `rlm review` decides. A flag that is not given is looked up as RLM_… in the
     environment (RLM_MODEL), then in ./rlm.toml, which may not set where requests go or which programs run.
 
+    With --questions all arguments are paths. The file has a question on each line, {"id": "q1", "question": "…"}; the
+    input is read once, each question is a run named by its id, and the limits are for all of them together. A line of
+    JSON comes out for each as it ends. The same command again asks only what has no answer yet.
+
     [bold]Examples[/bold]
 
       rlm run "Which contracts end early?" contracts/ --model openai:gpt-5-mini
@@ -50,18 +61,19 @@ def run(
       rlm run "Sum it up" book.txt --base-url http://localhost:8000/v1
       rlm run "When does it end?" letter.txt --mode auto
       rlm run "Sum up each letter" letters/ --approve code --approve 'calls>100'
+      rlm run --questions questions.jsonl contracts/ -o answers.jsonl
     """
-    from ..cli.new_run import start
     from ..cli.notices import chosen
 
-    start(
-        invocation,
-        question,
-        paths,
-        settings,
-        output=output,
-        files=files,
-        thread=thread,
-        tracing=chosen(tracing),
-        detach=detach,
-    )
+    places: dict[str, Any] = {"output": output, "files": files, "thread": thread}
+    if questions is not None:
+        from ..questions.asking import start as ask
+
+        given = [*([] if question is None else [question]), *(paths or [])]
+        ask(invocation, questions, given, settings, **places, tracing=chosen(tracing), detach=detach)
+        return
+    if question is None:
+        raise UsageError("Missing argument 'QUESTION'.", hint="See `rlm run --help`.")
+    from ..cli.new_run import start
+
+    start(invocation, question, paths, settings, **places, tracing=chosen(tracing), detach=detach)
