@@ -31,7 +31,7 @@ _AROUND_ROWS = 8
 _NARROW = 60
 """Columns of a terminal on which no row has its time and calls."""
 _LONG_ID = 40
-_FOR_ALL = ("input", "notice", "one_call")
+_SAID = ("input", "notice")
 """Events that are said aloud; the others of so many runs at once would hide what matters."""
 
 
@@ -68,7 +68,7 @@ def ended_line(id: str, run: "Run", progress: BatchProgress) -> str:
 
 def said_lines(id: str, event: Mapping[str, Any], progress: BatchProgress) -> list[str]:
     """Return the lines that stay for an event that `progress` has processed."""
-    if event.get("event") not in _FOR_ALL:
+    if event.get("event") not in _SAID:
         return []
     of = progress.running.get(id, progress.shared)
     return [f"{safe_line(id, _LONG_ID)}: {line}" if id else line for line in spoken(event, of)]
@@ -102,7 +102,7 @@ class PlainLines:
 
     def ended(self, id: str, run: "Run") -> None:
         """Process the end of a question, and print a line about one that was executed now."""
-        if self.progress.ended(id, run) or run.status != "answered":
+        if self.progress.ended(id, run):
             say(ended_line(id, run, self.progress))
 
     def say(self, text: str) -> None:
@@ -145,9 +145,8 @@ class LiveTable:
             self.say(line)
 
     def ended(self, id: str, run: "Run") -> None:
-        """Process the end of a question; one that has no answer gets a line that stays."""
-        self.progress.ended(id, run)
-        if run.status != "answered":
+        """Process the end of a question; one that was executed and has no answer gets a line that stays."""
+        if self.progress.ended(id, run) and run.status != "answered":
             self._console.print(Text(ended_line(id, run, self.progress), style=STATUS_STYLES.get(run.status, "")))
 
     def say(self, text: str) -> None:

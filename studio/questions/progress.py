@@ -23,6 +23,8 @@ WORDS = {
     "stopped": "stopped",
 }
 """The statuses of questions that have ended, in the order and in the words in which they are counted."""
+_BEFORE = ("named", "input", "one_call")
+"""Events of a question that precede its execution."""
 _ENOUGH = 3
 """Questions that must have ended before the time left is estimated."""
 _SUMS = ("model_calls", "reused_calls", "input_tokens", "output_tokens", "uncertain_calls", "uncertain_tokens")
@@ -82,9 +84,10 @@ class BatchProgress:
 
     def update(self, id: str, event: Mapping[str, Any]) -> Progress:
         """Process an event of a question; an empty `id` is that of all of them. Return the state that it changed."""
-        if not id:
-            self.begun = self.begun or event.get("event") == "begun"
-            if event.get("event") == "input":
+        name = event.get("event")
+        if not id or name in _BEFORE:
+            self.begun = self.begun or name == "begun"
+            if name == "input":
                 self.shared.update(event)
             return self.shared
         if id not in self.running:
