@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ...state.errors import TimeSpent, UsageError
+from ...state.logs import list_log_name
+from ..cli.detaching import Detached
+from ..cli.detaching import detach as start_detached
 from ..cli.run_loop import NOT_SANDBOXED, OpenRunner
 from ..cli.shown_answer import is_too_large
 from ..cli.signals import STOPPED, Stopping, interruptible, leave
@@ -49,6 +52,8 @@ class Batch:
     warnings: list[str] = field(default_factory=list[str])
     """Lines to show before anything runs."""
     tracing: bool = False
+    detached: Detached | None = None
+    """This process, if it goes on without the terminal once all questions are entered."""
 
     def __post_init__(self) -> None:
         self.ended = Ended(len(self.file.questions))
@@ -67,6 +72,7 @@ def start(
     files: Path | None = None,
     thread: str | None = None,
     tracing: bool = False,
+    detach: bool = False,
     today: Callable[[], date] = date.today,
 ) -> None:
     """Ask the questions of the file `name`, and exit with the status of them all.
@@ -97,9 +103,9 @@ def start(
     if not resolved.model:
         check_model_named(invocation, file.questions[0].question, resolved)
     warnings = _warnings(resolved, price_warnings(resolved.frozen(), resolved.max_cost, today()))
-    display = open_batch_display(len(file.questions))
-    batch = Batch(invocation, file, paths, settings, prefix, out, display, warnings, tracing)
-    _execute(batch)
+    detached = start_detached(invocation) if detach else None
+    display = open_batch_display(len(file.questions), plain=detach)
+    _execute(Batch(invocation, file, paths, settings, prefix, out, display, warnings, tracing, detached))
 
 
 @interruptible()
@@ -113,15 +119,16 @@ def _warnings(settings: "RunSettings", more: list[str]) -> list[str]:
 
 def _execute(batch: Batch) -> None:
     """Do the work and end the command with the exit status of all questions."""
-    as_json = batch.invocation.json
     with batch.out:
         try:
             begun = _worked(batch)
         except TimeSpent as spent:
             # An ordinary exit would wait for the thread that reads the input.
-            leave(report_known(spent, batch.invocation, as_json=as_json))
+            leave(report_known(spent, batch.invocation, as_json=batch.invocation.json))
         if not begun:
-            report(NOT_BEGUN, "Stopped before any question was begun; nothing was saved.", as_json=as_json)
+            report(
+                NOT_BEGUN, "Stopped before any question was begun; nothing was saved.", as_json=batch.invocation.json
+            )
             leave(STOPPED)
         status = _report(batch)
     if batch.stuck:
@@ -186,8 +193,9 @@ async def _follow(runner: "Runner", batch: Batch) -> None:
     def on_event(id: str, event: Mapping[str, Any]) -> None:
         while batch.warnings:
             batch.display.say(batch.warnings.pop(0))
-        if event["event"] != "named":
-            batch.display.update(id, event)
+        if event["event"] == "begun" and not id:
+            _let_go(batch)
+        batch.display.update(id, event)
 
     questions = [Question(one.id, one.question, one.paths, one.schema) for one in batch.file.questions]
     asking = runner.ask_all(questions, batch.paths or None, prefix=batch.prefix, on_event=on_event, **batch.settings)
@@ -200,6 +208,14 @@ async def _follow(runner: "Runner", batch: Batch) -> None:
         problems.found = [(batch.by_id[id].line, _words(words)) for id, words in refused.problems]
         problems.refuse()
         raise
+
+
+def _let_go(batch: Batch) -> None:
+    if batch.detached:
+        name = batch.file.name
+        log = list_log_name(name if name == "-" else str(Path(name).absolute()))
+        threads = [f"{batch.prefix}{asked.id}" for asked in batch.file.questions]
+        batch.detached.begun(None, thread_ids=threads, log=log)
 
 
 def _words(problem: str) -> str:

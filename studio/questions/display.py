@@ -219,7 +219,7 @@ def _line(*parts: str | tuple[str, str]) -> Text:
     return Text.assemble(*parts, overflow="ellipsis", no_wrap=True)
 
 
-def open_batch_display(total: int) -> PlainLines | LiveTable:
-    """Return the live table if stderr is a terminal that can move its cursor, else plain lines."""
+def open_batch_display(total: int, *, plain: bool = False) -> PlainLines | LiveTable:
+    """Return the live table if stderr is a terminal that can move its cursor, else or with `plain` plain lines."""
     progress = BatchProgress(total)
-    return LiveTable(progress, stderr_console()) if cursor_moves() else PlainLines(progress)
+    return PlainLines(progress) if plain or not cursor_moves() else LiveTable(progress, stderr_console())

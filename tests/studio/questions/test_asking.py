@@ -168,7 +168,8 @@ def test_bad_lines_are_one_error_that_lists_them_all(engine: Install, questions:
 
 
 def test_problems_that_the_engine_finds_have_line_numbers_too(engine: Install, questions: Any) -> None:
-    refused = QuestionsRefused([("c", "its input has changed."), ("a", "the thread a asks something else: \x1b[2J")])
+    problems = [("c", "its input has changed."), ("a", "the thread a asks something else: \x1b[2J")]
+    refused = QuestionsRefused(problems, 3)
     engine(lambda name: refused)
     done = questions(lines="\n".join(f'\n{{"id": "{one}", "question": "Q?"}}' for one in "abc"))
     assert done.code == 2 and done.out == ""
