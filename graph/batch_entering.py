@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from ..nodes.direct import check_direct, fits_one_call
 from ..nodes.models.schema_validation import check_schema
 from ..nodes.models.work_limit import SchemaInvalid, off_loop
+from ..nodes.notify.targets import check_targets
 from ..nodes.runtime.concurrency import run_levels
 from ..nodes.runtime.dependencies import Dependencies
 from ..state.db.connection import Unit
@@ -84,6 +85,7 @@ class Entering:
         await self._find_runs(asked)
         self._refuse(questions)
         if any(one.row is None for one in asked):
+            check_targets(self._settings.notify, self._settings.notify_key, self._deps.stores.home.parent)
             await check_room(self._settings, self._deps)
         await self._read_inputs(asked, context)
         while True:

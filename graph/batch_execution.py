@@ -69,7 +69,7 @@ class Batches:
         on_event("", {"event": "begun", "thread_id": ""})
         for one in entered:
             if one.answered:
-                yield one.question, await self._resuming.read(one.thread_id)
+                yield one.question, await self._resuming.answered(one.thread_id, partial(on_event, one.question.id))
         left = deque(one for one in entered if not one.answered)
         if not left:
             return

@@ -73,8 +73,7 @@ class Resuming:
             return await self.decide(thread_id, answer, None, on_event, unsandboxed=unsandboxed)
         find = partial(self._resume_point, thread_id, raises, models, more_time)
         if (point := await find()) is None:
-            self._notifier.deliver(thread_id, on_event)
-            return await self.read(thread_id)
+            return await self.answered(thread_id, on_event)
         if point.change:
             await check_change(point.change.settings, point.limits, self._deps)
         return await self._execute(thread_id, find, on_event, await self._ready(thread_id, strict, unsandboxed))
@@ -103,6 +102,11 @@ class Resuming:
         # Called here, too, to report an invalid decision before kernels are made ready.
         await decided()
         return await self._execute(thread_id, decided, on_event, await self._ready(thread_id, False, unsandboxed))
+
+    async def answered(self, thread_id: str, on_event: OnEvent) -> Run:
+        """Return a run of which nothing is to be executed, and send the notifications about it that are left."""
+        self._notifier.deliver(thread_id, on_event)
+        return await self.read(thread_id)
 
     async def read(self, thread_id: str) -> Run:
         """Return a run's current status and result from what is saved. Raises UnknownThread."""
