@@ -45,7 +45,7 @@ app = typer.Typer(
     "nothing twice. Start with `rlm demo`: it needs no model and costs nothing.",
     epilog="Exit status: 0 answered · 1 failed · 2 bad usage or input · 3 waits for approval · 4 budget spent · "
     "5 another process holds the run · 130 stopped. What stopped, failed or ran out is resumed with `rlm resume`, what "
-    "waits with `rlm review`.",
+    "waits with `rlm review`. Further commands: `rlm --help --all`.",
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
@@ -74,10 +74,12 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Serve": {"dev": dev.dev},
 }
 """The commands by help panel, in the order of the help."""
+_RARE = {"diff"}
+"""Commands that only the help of everything lists."""
 _HOME_COMMANDS: dict[str, Callable[..., None]] = {"copy": copy.copy, "trust": trust.trust}
 for _panel, _commands in _COMMANDS.items():
     for _name, _function in _commands.items():
-        app.command(_name, cls=HelpfulCommand, rich_help_panel=_panel)(_function)
+        app.command(_name, cls=HelpfulCommand, rich_help_panel=_panel, hidden=_name in _RARE)(_function)
 _home = typer.Typer(
     cls=HelpfulGroup,
     help="Agree to what a folder brings with it, and copy homes.",

@@ -11,6 +11,7 @@ from ..terminal.printed_commands import program, with_program
 
 _EXAMPLES = "[bold]Examples[/bold]"
 """The heading of a docstring's last part, which has one command per line."""
+_ALL = "--all"
 
 
 class HelpfulCommand(TyperCommand):
@@ -29,7 +30,18 @@ class HelpfulCommand(TyperCommand):
 
 
 class HelpfulGroup(TyperGroup):
-    """A group of commands whose help names this program as the user's shell finds it."""
+    """A group of commands whose help names this program as the user's shell finds it.
+
+    `--help --all` lists its hidden commands, too.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words before the command's name. Raises what click raises for wrong ones."""
+        if set(args) <= {*ctx.help_option_names, _ALL} and _ALL in args and len(args) > 1:
+            args.remove(_ALL)
+            for command in self.commands.values():
+                command.hidden = False
+        return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help."""

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
 from ..terminal.console import say
 from ..terminal.escape import safe_line
@@ -11,20 +11,17 @@ from .signals import Stopping
 
 if TYPE_CHECKING:
     from ...graph.stopping import Holder
-    from ...nodes.runtime.dependencies import Stores
 
 _PATIENCE = 3.0
 """Seconds after which a process that was asked to stop, and has not, is mentioned."""
 
 
-async def waited(stores: "Stores", thread_id: str, on_look: "Callable[[Holder], None]") -> bool:
-    """Wait until no process executes the run. Return False when a signal ended the waiting before that."""
-    from ...graph.stopping import wait_until_idle
-
-    waiting = asyncio.ensure_future(wait_until_idle(stores, thread_id, on_look))
-    with Stopping(waiting.cancel) as stopping:
+async def uninterrupted(work: Coroutine[Any, Any, None]) -> bool:
+    """Do the work. Return False when a signal (Ctrl-C) ended it before it was done."""
+    task = asyncio.ensure_future(work)
+    with Stopping(task.cancel) as stopping:
         try:
-            await waiting
+            await task
         except asyncio.CancelledError:
             if not stopping.requested:
                 raise

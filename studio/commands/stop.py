@@ -96,7 +96,7 @@ async def _stopped(
     """Enter the requests, and wait until they were met if that is wanted. Raises UsageError when nothing is running."""
     from ...graph.queries import RunQueries
     from ...state.stop_requests import StopRequests
-    from ..cli.waiting import Remarks
+    from ..cli.waiting import uninterrupted
 
     requests, queries = StopRequests(stores.database, stores.leases), RunQueries(stores)
     if everything:
@@ -110,11 +110,7 @@ async def _stopped(
             raise await _not_running(queries, name)
         names = [name]
     stops = [_Stop(name) for name in names]
-    remarks = Remarks(asked_to_stop=True)
-    for one in stops:
-        await _say_asked(stores, one.name, remarks)
-    if wait:
-        await _wait_for(stores, stops, remarks)
+    await uninterrupted(_followed(stores, stops, wait=wait))
     return stops
 
 
@@ -152,7 +148,23 @@ async def _not_running(queries: Any, name: str) -> "UsageError":
     )
 
 
-async def _say_asked(stores: "Stores", name: str, remarks: "Remarks") -> None:
+async def _followed(stores: "Stores", stops: list[_Stop], *, wait: bool) -> None:
+    """Say who was asked; with `wait`, wait until no process executes the runs, and enter their statuses."""
+    from ...graph.queries import RunQueries
+    from ...graph.stopping import wait_until_idle
+    from ..cli.waiting import Remarks
+
+    remarks = Remarks(asked_to_stop=True)
+    tops = [await _say_asked(stores, one.name, remarks) for one in stops]
+    for one, top in zip(stops, tops, strict=True):
+        if wait:
+            # The whole tree ends, of which a sub-RLM may have its answer already.
+            await wait_until_idle(stores, top, remarks.look)
+            one.status = (await RunQueries(stores).about(one.name))["status"]
+
+
+async def _say_asked(stores: "Stores", name: str, remarks: "Remarks") -> str:
+    """Say which process was asked to stop which run. Return the run at the top of the tree."""
     from ...graph.stopping import holder_of
     from ..cli.waiting import process_named
 
@@ -162,18 +174,7 @@ async def _say_asked(stores: "Stores", name: str, remarks: "Remarks") -> None:
     if holder := await holder_of(stores, top):
         say(f"{process_named(holder)} was asked to stop {safe_line(top)}.", whole=True)
         remarks.look(holder)
-
-
-async def _wait_for(stores: "Stores", stops: list[_Stop], remarks: "Remarks") -> None:
-    """Wait until no process executes the runs, and enter their statuses; a signal ends the waiting."""
-    from ...graph.queries import RunQueries
-    from ..cli.waiting import waited
-
-    for one in stops:
-        # The whole tree ends, of which a sub-RLM may have its answer already.
-        if not await waited(stores, await stores.threads.top_of(one.name), remarks.look):
-            return
-        one.status = (await RunQueries(stores).about(one.name))["status"]
+    return top
 
 
 def _say_what_became_of(one: _Stop, invocation: Invocation) -> None:

@@ -64,7 +64,8 @@ def wait(
 async def _waited(stores: "Stores", thread: str) -> tuple[str, bool]:
     """Wait for the run. Return its name, and False when a signal ended the waiting first."""
     from ...graph.queries import RunQueries
-    from ..cli.waiting import Remarks, process_named, waited
+    from ...graph.stopping import wait_until_idle
+    from ..cli.waiting import Remarks, process_named, uninterrupted
 
     name = await RunQueries(stores).resolve(thread)
     remarks = Remarks(asked_to_stop=False)
@@ -77,7 +78,7 @@ async def _waited(stores: "Stores", thread: str) -> tuple[str, bool]:
             say(f"{process_named(holder)} runs {safe_line(name)}. Ctrl-C ends the waiting, and the run goes on.")
         remarks.look(holder)
 
-    return name, await waited(stores, name, look)
+    return name, await uninterrupted(wait_until_idle(stores, name, look))
 
 
 def _report_interrupted(invocation: Invocation, name: str) -> None:

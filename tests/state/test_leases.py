@@ -60,6 +60,12 @@ def owner_of(process: psutil.Process) -> dict[str, Any]:
     return {**this_process(), "pid": process.pid, "started": process.create_time(), "ticks": _ticks(process.pid)}
 
 
+def kill_and_not_ask(process: psutil.Process) -> None:
+    """Kill the process and return once it has ended, as a parent does that has not asked for its exit status."""
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+
+
 async def hold(database: Database, owner: dict[str, Any], renewed: float) -> None:
     """Write a lease of `owner` for the thread."""
     await database.commit(
@@ -105,8 +111,7 @@ async def test_a_killed_process_is_dead_before_its_parent_asks_about_it(
     database: Database, clock: Clock, bystander: psutil.Process
 ) -> None:
     await hold(database, owner_of(bystander), clock.now)
-    bystander.kill()
-    os.waitid(os.P_PID, bystander.pid, os.WEXITED | os.WNOWAIT)
+    kill_and_not_ask(bystander)
     assert bystander.status() == psutil.STATUS_ZOMBIE
     await Leases(database, clock).acquire("t")
 

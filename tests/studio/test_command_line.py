@@ -59,7 +59,7 @@ def test_every_flag_and_command_is_in_the_documentation() -> None:
     page = DOCS.read_text()
     commands: Any = typer.main.get_command(app)
     assert [name for name in commands.commands if f"rlm {name}" not in page] == []
-    for name in ("run", "resume", "review", "fork", "vars", "export", "diff", "delete", "gc"):
+    for name in ("run", "resume", "review", "fork", "list", "wait", "stop", "vars", "export", "diff", "delete", "gc"):
         assert [flag for flag in set(flags_of(name)) - EVERYWHERE if f"`{flag}" not in page] == []
 
 
@@ -81,13 +81,27 @@ def test_every_flag_and_command_is_in_the_documentation() -> None:
             "delete",
             "gc",
         ),
-        *("demo", "doctor"),
+        *("demo", "doctor", "wait", "stop"),
     ],
 )
 def test_every_help_has_examples(rlm: Rlm, name: str) -> None:
     done = rlm(name, "--help")
     assert done.code == 0 and "Examples" in done.out and f"rlm {name}" in done.out.partition("Examples")[2]
     assert set(flags_of(name)) >= EVERYWHERE - {"--help"}
+
+
+def test_help_lists_at_most_twenty_commands_and_all_of_them_when_asked(rlm: Rlm) -> None:
+    commands: Any = typer.main.get_command(app)
+    names = list(commands.commands)
+
+    def listed(text: str) -> list[str]:
+        return [name for name in names if re.search(rf"^│ {name} ", text, re.MULTILINE)]
+
+    first = rlm("--help").out
+    assert 15 < len(listed(first)) <= 20 and "rlm --help --all" in first
+    assert len(listed(first.partition("Start here")[2].partition("╰")[0])) == 8
+    assert listed(rlm("--help", "--all").out) == names == listed(rlm("--all", "-h").out)
+    assert rlm("--all").code == 2
 
 
 def test_help_version_and_a_missing_command_print_usage(rlm: Rlm) -> None:
