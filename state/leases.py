@@ -20,7 +20,7 @@ import psutil
 
 from .db.connection import Database
 from .db.storable import ensure_storable
-from .errors import LeaseLost, RunBusy, StoreError
+from .errors import LeaseLost, RunBusy, StoreError, cli_command
 
 RENEW_AFTER = 15.0
 """Seconds between two renewals by a holder."""
@@ -147,7 +147,7 @@ class Leases:
             if row is None or row[0] != held:
                 raise LeaseLost(f"Another process has taken over {thread_id}.", hint="Nothing of this one was saved.")
         elif row is not None and row[1] is not None and not is_dead(_owner(row[1]), row[2], self._clock()):
-            raise RunBusy(f"{thread_id} is being run by another process.", hint="Wait for it, or stop it.")
+            raise RunBusy(f"{thread_id} is being run by another process.", hint=_wait_or_stop(thread_id))
 
     @property
     def held(self) -> dict[str, int]:
@@ -196,6 +196,10 @@ def living_since(connection: sqlite3.Connection, now: float) -> float:
     return min([now, *(float(owner.get("started", 0.0)) for owner in owners)])
 
 
+def _wait_or_stop(thread_id: str) -> str:
+    return f"{cli_command('wait', thread_id)} waits for it, {cli_command('stop', thread_id)} stops it."
+
+
 def _owner(found: str | bytes) -> dict[str, Any]:
     """Return the holder of a lease; empty when the row is damaged: then its time decides."""
     try:
@@ -216,7 +220,7 @@ def _acquire(connection: sqlite3.Connection, thread_id: str, now: float, left: i
         if not is_dead(owner, row[2], now):
             raise RunBusy(
                 f"{thread_id} is being run by process {owner.get('pid')} on {owner.get('host')}.",
-                hint="Stop it there with Ctrl-C, or wait.",
+                hint=_wait_or_stop(thread_id),
             )
     token = (row[0] if row else 0) + 1
     connection.execute(

@@ -75,7 +75,7 @@ def what_next(run: "Run", invocation: Invocation, limits: dict[str, float]) -> l
         case "budget":
             return [f"Go on: {command_line(invocation, 'resume', name, *as_flags(limits))}"]
         case "busy":
-            return [f"When it has ended: {command_line(invocation, 'resume', name)}"]
+            return [f"Wait for it: {command_line(invocation, 'wait', name)}"]
         case "paused":
             return [*waits_for(run, invocation), f"Look: {look[0]}"]
 

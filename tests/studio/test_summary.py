@@ -31,7 +31,7 @@ def test_the_summary_line_gives_the_status_and_the_usage() -> None:
         ("answered", "Look: rlm show 1f2e3d4c · rlm calls 1f2e3d4c"),
         ("stopped", "Go on: rlm resume 1f2e3d4c"),
         ("failed", "Go on: rlm resume 1f2e3d4c"),
-        ("busy", "When it has ended: rlm resume 1f2e3d4c"),
+        ("busy", "Wait for it: rlm wait 1f2e3d4c"),
         ("paused", "Waits for approval."),
     ],
 )
