@@ -19,6 +19,7 @@ from ..state.failpoints import Failpoint, no_failpoint
 from ..state.fsync import make_folder, mark_home, sync_folder
 from ..state.home_access import BLOBS, DATABASE, remember_made
 from ..state.input.extracts import KEPT_SECONDS
+from ..state.logs import remove_logs
 from ..state.maintenance.copying import Copied, HomeCopy, copy_database
 from ..state.maintenance.copying import OnProgress as OnCopied
 from ..state.maintenance.delete import Deleted, delete_run
@@ -59,14 +60,16 @@ async def verify_run(stores: Stores, name: str, on_progress: OnProgress = lambda
 
 
 async def delete_runs(stores: Stores, name: str) -> Deleted:
-    """Delete a run and its child runs, at once or not at all. Raises UnknownThread, RunBusy."""
+    """Delete a run and its child runs with their logs, at once or not at all. Raises UnknownThread, RunBusy."""
     thread_id = await named(stores, name)
     with reserve_given_up(stores.home):
         if is_nearly_full(stores.home):
             await stores.database.look(write_little)
-        return await stores.database.commit(
+        deleted = await stores.database.commit(
             lambda connection: delete_run(connection, stores.leases, thread_id), "delete"
         )
+    await asyncio.to_thread(remove_logs, stores.home, deleted.threads)
+    return deleted
 
 
 async def collect_garbage(

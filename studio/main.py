@@ -1,6 +1,7 @@
 """The `rlm` command line. Commands import what they need when they run, so that `--help` answers at once."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ import typer
 from .cli import gc_tuning
 from .cli.common import CommonFlags, DebugFlag, HomeFlag, JsonFlag
 from .cli.help import HelpfulCommand, HelpfulGroup
+from .cli.signals import leave
 from .commands import (
     calls,
     delete,
@@ -132,7 +134,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     # `--json` and `--debug` also apply to the error of a command line that cannot be parsed.
     words = given[: given.index("--")] if "--" in given else given
+    process = os.getpid()
     code = _run(given, as_json="--json" in words, debug="--debug" in words)
+    if arguments is not None and os.getpid() != process:
+        # A detached run: the program that called this one goes on in the process that has started it.
+        leave(code)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()

@@ -54,19 +54,24 @@ _DEAF = """import asyncio
         return deaf()"""
 
 
-@contextmanager
-def waiting_run(folder: Path, *more: str, deaf: bool = False) -> Generator[WaitingRun]:
-    """Start `rlm run` in `folder`, with `more` arguments; return once its second sub-call waits.
-
-    `deaf`: that sub-call cannot be cancelled.
-    """
+def waiting_model(folder: Path, *, deaf: bool = False) -> str:
+    """Write a model whose second sub-call waits, once it has opened the pipe `asked`, for the pipe `gate`."""
     os.mkfifo(folder / "gate")
     os.mkfifo(folder / "asked")
     sub = f"""if prompt == 'a':
             return 'A'
         open({str(folder / "asked")!r}, 'w').close()
         {_DEAF if deaf else f"return open({str(folder / 'gate')!r}).read()"}"""
-    model = write_script(folder / "m.py", [repl("FINAL(llm_query('a') + llm_query('b'))")], sub=sub)
+    return write_script(folder / "m.py", [repl("FINAL(llm_query('a') + llm_query('b'))")], sub=sub)
+
+
+@contextmanager
+def waiting_run(folder: Path, *more: str, deaf: bool = False) -> Generator[WaitingRun]:
+    """Start `rlm run` in `folder`, with `more` arguments; return once its second sub-call waits.
+
+    `deaf`: that sub-call cannot be cancelled.
+    """
+    model = waiting_model(folder, deaf=deaf)
     process = subprocess.Popen(
         [str(RLM), "run", "Q?", "--model", model, "--thread", "t", *more],
         cwd=folder,
