@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
 from .errors import StoreError
@@ -22,7 +22,7 @@ KEPT_SECONDS = 30 * 86_400.0
 """Seconds for which the log of a list of questions is kept after the last line in it."""
 _SUFFIX = ".log"
 _LIST = "questions~"
-_PLAIN = re.compile(r"[a-z0-9_-][a-z0-9_.-]{0,99}")
+_PLAIN = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,99}")
 """Names that a file can have as they are, also where names of files do not differ by case alone."""
 _OTHER = re.compile(r"[^a-z0-9_.-]+")
 
@@ -121,7 +121,7 @@ def remove_files(home: Path, names: Iterable[str]) -> None:
 
 
 @contextlib.contextmanager
-def _folder(home: Path) -> Iterator[int]:
+def _folder(home: Path) -> Generator[int]:
     """Open the folder of the logs, which may not be a link to another one. Raises OSError."""
     folder = os.open(home / FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:

@@ -20,9 +20,9 @@ from ..terminal.console import at_terminal, put, say
 from ..terminal.errors import NOT_BEGUN, report, report_known
 from ..terminal.escape import safe, safe_json, short_id
 from ..terminal.printed_commands import pasteable, pasteable_error
-from . import gc_tuning
 from .delivery import Delivery, beside
 from .detaching import Detached, detach
+from .open_runner import TIDYING, OpenRunner
 from .shown_answer import is_too_large, put_shown
 from .signals import STOPPED, Stopping, interruptible, leave
 from .summary import brought_back, command_line, ended, failure, to_json, what_next
@@ -35,51 +35,6 @@ if TYPE_CHECKING:
     from ..approval.reviewers import Answer, Reviewer
 
 
-class OpenRunner:
-    """An event loop and the home that is open in it. The loop does not run between stretches of work."""
-
-    def __init__(self, home: Path, *, tracing: bool = False) -> None:
-        self.loop = asyncio.Runner()
-        self._home = home
-        self._tracing = tracing
-        self._opened = contextlib.AsyncExitStack()
-        self._runner: Runner | None = None
-        self.stuck = False
-        """True when something is still under way that does not end when it is cancelled."""
-
-    async def runner(self) -> "Runner":
-        """Return the runner over the home, opening it first if needed. Raises StoreError."""
-        # Imported here: LangGraph takes a second to import, and the display should appear before that.
-        from ...graph.runner import Runner
-
-        gc_tuning.keep()
-        if self._runner is None:
-            opening = Runner.open(self._home, tracing=self._tracing)
-            self._runner = await self._opened.enter_async_context(opening)
-        return self._runner
-
-    async def close(self) -> None:
-        """Close the home if it is open. The loop stays open."""
-        self._runner = None
-        await self._opened.aclose()
-
-    def end(self) -> None:
-        """Close the home and the loop."""
-        if self._runner is not None:
-            self.loop.run(self.close())
-        self.stuck = self.loop.run(_anything_left())
-        if not self.stuck:
-            self.loop.close()
-
-
-async def _anything_left() -> bool:
-    """Cancel what is still under way. Return whether any of it does not end."""
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    return bool(tasks) and bool((await asyncio.wait(tasks, timeout=_TIDYING))[1])
-
-
 OnEvent = Callable[["Event"], None]
 Work = Callable[["Runner", OnEvent], Awaitable["Run"]]
 
@@ -87,7 +42,6 @@ NOT_SANDBOXED = (
     "Warning: the model's code runs on this machine as your user, NOT SANDBOXED (--unsandboxed): it can read, change "
     "and send whatever you can. Use only models and documents that you trust."
 )
-_TIDYING = 0.2
 _NOTIFYING = 2.0
 
 
@@ -282,7 +236,7 @@ async def _work(cli_run: CliRun, display: Display, home: OpenRunner) -> RunAttem
                 run = await _saved(runner, cli_run.thread)
                 if run is None:
                     # The thread that reads the input checks now and then whether to stop, and then cleans up.
-                    await asyncio.sleep(_TIDYING)
+                    await asyncio.sleep(TIDYING)
             limits, sub_rlms = await _limits(runner, run), await _sub_rlms(runner, run)
             read = await _read(runner, run)
             pending = await _pending(runner, run) if cli_run.reviewer and not stopping.requested else None

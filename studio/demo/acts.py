@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...state.wording import counted, duration
 from ..cli.files import AnswerFile
-from ..cli.run_loop import CliRun, OnEvent, OpenRunner, RunAttempt, drive, report_outcome
+from ..cli.open_runner import OpenRunner
+from ..cli.run_loop import CliRun, OnEvent, RunAttempt, drive, report_outcome
 from ..cli.signals import interruptible
 from ..invocation import Invocation
 from ..terminal.console import put, say, stderr_console

@@ -159,9 +159,9 @@ def test_a_detached_run_that_is_refused_ends_and_says_the_same_as_one_that_stays
 def _reading_stdin(folder: Path) -> Generator[tuple[subprocess.Popen[bytes], list[psutil.Process]]]:
     """Detach a run that has begun to read an input without an end. Yield the command, and the processes below it."""
     model = write_script(folder / "m.py", [])
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     command = [str(RLM), "run", "Q?", "-", "--model", model, "--detach"]
-    with subprocess.Popen(command, cwd=folder, env=CLEAN, bufsize=0, **pipes) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=folder, env=CLEAN, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe) as process:
         assert process.stdin
         # More than a pipe holds: written once it is being read.
         for _ in range(64):
