@@ -1,7 +1,7 @@
 """The logs of detached runs: one file for each thread, in the home's folder `logs`.
 
 A thread's name is any text, so a file's name is made of it. A log never grows beyond `MOST_BYTES`: its older half is
-dropped in place, so that whoever has the file open goes on reading and writing it.
+dropped in place, and a process that has the file open goes on reading and writing it.
 """
 
 import contextlib

@@ -59,7 +59,7 @@ class LogStream(io.TextIOBase):
 
     def _stamped(self, line: str) -> bytes:
         time = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        return f"{time} {line}\n".encode(errors=self.errors)
+        return f"{time} {line}\n".encode(errors="backslashreplace")
 
     def writable(self) -> bool:
         """Return True."""

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from tests.e2e.terminal import Terminal
 from tests.scripts import Asked, repl, write_script
 
 pytestmark = pytest.mark.kill
+ROOT = Path(__file__).parents[2]
 _NAME = "ä/../x y\u202e"
 
 
@@ -228,3 +231,23 @@ except SystemExit as ended:
     _wait_of(done)
     assert done.stdout == "t\nended 0\n"
     assert _saved(tmp_path, "t")["answer"] == "done"
+
+
+@pytest.mark.skipif(not (shutil.which("jq") and shutil.which("bash")), reason="the script of docs/jobs.md needs both")
+def test_the_script_of_the_documentation_resumes_the_stopped_runs_of_a_home_and_no_others(tmp_path: Path) -> None:
+    section = (ROOT / "docs" / "jobs.md").read_text().partition("## After a restart of the machine")[2]
+    [script] = re.findall(r"```bash\n(#!.*?)```", section, re.DOTALL)
+    names = ["it's\n$(touch x)", "-dashed", "ü\u202e"]
+    # The root model is asked again: each run was stopped before its first turn.
+    model = write_script(tmp_path / "m.py", [repl("FINAL('done')")])
+    answered = rlm(tmp_path, "run", "Q?", "--model", model, "--thread", "answered")
+    assert answered.returncode == 0
+    for name in names:
+        made = rlm(tmp_path, "fork", "answered", "--step", "1", f"--thread={name}", "--no-run")
+        assert made.returncode == 0, made.stderr
+    asked = Asked(model)
+    environment = CLEAN | {"PATH": f"{RLM.parent}:{os.environ['PATH']}", "RLM_HOME": str(tmp_path / ".rlm")}
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, check=True, timeout=120, capture_output=True)
+    listed = json.loads(rlm(tmp_path, "list", "--json").stdout)
+    assert {run["thread_id"]: run["status"] for run in listed} == dict.fromkeys(["answered", *names], "answered")
+    assert len(asked) <= len(names) and not (tmp_path / "x").exists()

@@ -46,7 +46,7 @@ def test_a_log_keeps_its_newer_half_when_it_would_exceed_five_megabytes(tmp_path
             largest = max(largest, log.path.stat().st_size)
         assert MOST_BYTES - 1_000 < largest <= MOST_BYTES
         lines = reader.read().splitlines()
-    assert lines == log.path.read_bytes().splitlines(), "whoever has it open reads on"
+    assert lines == log.path.read_bytes().splitlines(), "a reader that has it open reads on"
     assert lines[0] == b"older lines were dropped" and lines.count(lines[0]) == 1
     assert [int(line) for line in lines[1:]] == list(range(13_000 - len(lines) + 1, 13_000)), "no line is cut or lost"
     assert len(lines) > 2_000
