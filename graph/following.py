@@ -23,7 +23,9 @@ from .exit_status import RunStatus
 
 EVERY = 0.5
 """Seconds between two looks."""
-Doing = Literal["starting", "whole", "asking", "running", "calling"]
+Doing = Literal["starting", "whole", "asking", "running", "calling", "ending"]
+_ENDING = 5.0
+"""Seconds that the end of an answered run's execution is waited for at most: only then its time is saved."""
 _SHARE = 20
 """Sums are read again once so many times the time has passed that they took."""
 _OF_TURN = "thread_id = ? AND key >= ? AND key < ?"
@@ -70,7 +72,7 @@ class Look:
     """`busy` while a process runs it; `damaged` when its entry in the index has changed on disk, and nobody does."""
     doing: Doing
     """What it does while it is busy. `whole`: it asks for an answer to the whole input; `asking`: it asks the root
-    model for a turn; `running`: its cell runs; `calling`: its cell waits for sub-calls.
+    model for a turn; `running`: its cell runs; `calling`: its cell waits for sub-calls; `ending`: it has an answer.
     """
     turn: int
     """The turn under way, or the last one."""
@@ -142,6 +144,9 @@ class Following:
         self._stale = False
         self._usage: Usage | None = None
         self._first = True
+        self._answered: float | None = None
+        """The time at which the answer was seen first, by `clock`."""
+        self._ending = False
 
     async def follow(
         self, *, every: float = EVERY, sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep
@@ -165,10 +170,10 @@ class Following:
         version = (int(others), self._stores.database.commits)
         alive = bool(await self._stores.leases.holder_alive([self.thread_id]))
         stale = self._stale and self._clock() >= self._sums_after
-        if not self._first and (version, alive) == (self._version, self._alive) and not stale:
+        if not self._first and (version, alive) == (self._version, self._alive) and not (stale or self._ending):
             return None
         row = await self._stores.threads.look(self.thread_id)
-        status = _standing(row, alive=alive)
+        status = self._standing(row, alive=alive)
         damaged, changed = await self._read_steps(row)
         shown = sorted(changed)
         if self._first and self._most is not None:
@@ -196,6 +201,19 @@ class Following:
             damaged,
             earlier,
         )
+
+    def _standing(self, row: Thread, *, alive: bool) -> RunStatus | Literal["damaged"]:
+        if row.status == "answered" and not row.damaged:
+            if self._answered is None:
+                self._answered = self._clock()
+            self._ending = alive and self._clock() - self._answered < _ENDING
+            return "busy" if self._ending else "answered"
+        if alive:
+            # Also while its last status is about to be saved, or it is about to be resumed.
+            return "busy"
+        if row.damaged:
+            return "damaged"
+        return "stopped" if row.status == "running" else row.status
 
     async def _read_steps(self, row: Thread) -> tuple[list[int], set[int]]:
         """Read the new steps. Return the numbers of damaged ones, and of the turns that are new or have changed."""
@@ -264,6 +282,8 @@ class Following:
     async def _doing(self, cell: CellCounts) -> Doing:
         if self._step.in_cell:
             return "calling" if cell.in_flight or cell.posted > cell.answered + cell.failed else "running"
+        if self._step.ending:
+            return "ending"
         if self._step.turn or await self._asks(1):
             return "asking"
         return "whole" if await self._asks(0) else "starting"
@@ -293,6 +313,7 @@ class SavedPlace:
     last: bool = False
     in_cell: bool = False
     waiting: int = 0
+    ending: bool = False
 
     def leads_to(self, step: SavedStep) -> bool:
         """Return whether a step adds to this one, and is no edit or branch."""
@@ -321,6 +342,7 @@ class SavedPlace:
             turn=turn if isinstance(turn, int) else self.turn,
             last=bool(values.get("last")),
             in_cell=bool(values.get("cell")),
+            ending=bool(values.get("final")) or values.get("status", "running") != "running",
             # After any other step, these calls are among those that have been answered since.
             waiting=waiting if isinstance(waiting, int) and kind == "execute_code" else 0,
         )
@@ -330,14 +352,3 @@ def _keys_of(turn: int) -> tuple[str, str]:
     """Return the bounds between which the keys of a turn's calls are."""
     # The semicolon is the character after the colon that ends the turn's number in a key.
     return f"{turn}:", f"{turn};"
-
-
-def _standing(row: Thread, *, alive: bool) -> RunStatus | Literal["damaged"]:
-    if row.status == "answered" and not row.damaged:
-        return "answered"
-    if alive:
-        # Also while its last status is about to be saved, or it is about to be resumed.
-        return "busy"
-    if row.damaged:
-        return "damaged"
-    return "stopped" if row.status == "running" else row.status

@@ -61,7 +61,7 @@ class FollowedProgress:
                 else:
                     # The code is printed already.
                     self._display.progress.update({**event, "code": ""})
-            case "starting":
+            case "starting" | "ending":
                 pass
 
     def _counted(self, look: "Look") -> None:
