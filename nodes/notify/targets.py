@@ -32,12 +32,15 @@ def resolved(target: str) -> Resolved:
     """Read the variable of a target that names one. Raises SendingFailed when nothing usable is in it."""
     secret = target.startswith(ENV)
     whole = variable(target) if secret else target
-    if is_url(whole):
-        return Resolved(url=whole, secret=secret)
     try:
-        if secret:
-            notify_targets(whole)
-        return Resolved(words=tuple(words_of(whole)), secret=secret)
+        if is_url(whole):
+            parts = urlsplit(whole)
+            if parts.hostname and parts.port != 0:
+                return Resolved(url=whole, secret=secret)
+            raise ValueError
+        if whole.startswith(ENV):
+            raise ValueError
+        return Resolved(words=tuple(words_of(notify_targets(whole)[0])), secret=secret)
     except ValueError:
         raise SendingFailed(f"{target} holds neither an address nor a command", "elsewhere") from None
 
