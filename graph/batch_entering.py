@@ -139,7 +139,9 @@ class Entering:
         if question.schema is None:
             return self._settings
         try:
-            settings = RunSettings.model_validate({**self._settings.model_dump(), "schema": dict(question.schema)})
+            settings = RunSettings.model_validate(
+                {**self._settings.model_dump(by_alias=True), "schema": dict(question.schema)}
+            )
             await off_loop(check_schema, settings.answer_schema or {})
         except ValidationError as error:
             raise UsageError(first_problem(error, {"schema": None})) from error
@@ -161,7 +163,9 @@ class Entering:
         """Read each input once, and note the questions whose own input cannot be used or has changed."""
         # A text that was given cannot have changed; files may have.
         wanted = [one for one in asked if one.given is not None and not (isinstance(one.given, str) and one.row)]
-        inputs = {one.digest: one for one in reversed(wanted)}
+        inputs: dict[str, _Asked] = {}
+        for one in wanted:
+            inputs.setdefault(one.digest, one)
         shared = given_digest(context)
         found: dict[str, ContextRef | InputError] = {}
 

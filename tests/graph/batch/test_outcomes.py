@@ -1,0 +1,170 @@
+"""Questions of a batch that end in other ways than with an answer, and what the same call does then."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from durable_rlm import Runner
+from tests.contract.in_memory_kernel import MemoryKernels
+from tests.graph.batch.conftest import Model, ask, questions, statuses
+
+
+async def test_a_question_that_fails_stops_no_other_and_alone_is_asked_again(runner: Runner, model: Model) -> None:
+    model.write("""
+        async def reply(asked):
+            if asked == "Word1":
+                raise RuntimeError("not this one")
+            return "```repl\\nprint(len(str(context)))\\nFINAL(llm_query(" + repr(asked) + "))\\n```"
+        """)
+    runs = await ask(runner, questions(4), model=model.name)
+    assert statuses(runs) == {"q0": "answered", "q1": "failed", "q2": "answered", "q3": "answered"}
+    assert runs["q1"].error is not None and "not this one" in runs["q1"].error["message"]
+    asked = len(model.asked)
+    model.write("")
+    again = await ask(runner, questions(4), model=model.name)
+    assert set(statuses(again).values()) == {"answered"}
+    assert model.asked[asked:] == ["Word1", "about Word1"]
+
+
+async def test_questions_that_wait_for_approval_hold_no_kernel_and_wait_until_decided(
+    tmp_path: Path, model: Model
+) -> None:
+    kernels = LivingKernels()
+    async with Runner.open(tmp_path / "home", kernels=kernels) as runner:
+        runs = await ask(runner, questions(3), model=model.name, approve="final")
+        assert set(statuses(runs).values()) == {"paused"} and kernels.alive == 0
+        asked = len(model.asked)
+        decided = await runner.decide("q1", [{"type": "approve"}])
+        assert decided.status == "answered"
+        again = await ask(runner, questions(3), model=model.name, approve="final")
+        assert statuses(again) == {"q0": "paused", "q1": "answered", "q2": "paused"}
+        assert again["q0"].interrupts == runs["q0"].interrupts and len(model.asked) == asked
+
+
+async def test_a_question_whose_thread_another_runner_holds_is_busy(
+    runner: Runner, model: Model, tmp_path: Path
+) -> None:
+    model.write("""
+        async def sub(prompt):
+            note(prompt)
+            await asyncio.sleep(3600 if "Word1" in prompt else 0)
+            return "yes"
+        """)
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as other:
+        held = asyncio.create_task(other.run("Word1?", "the input", thread="q1", model=model.name))
+        while "about Word1" not in model.asked:
+            await asyncio.sleep(0)
+        runs = await ask(runner, questions(3), model=model.name)
+        assert statuses(runs) == {"q0": "answered", "q1": "busy", "q2": "answered"}
+        await other.stop("q1")
+        assert (await held).status == "stopped"
+
+
+async def test_stopping_one_question_leaves_the_others(runner: Runner, model: Model) -> None:
+    _wait_at(model, "Word1")
+    runs: dict[str, str] = {}
+    async for question, run in runner.ask_all(questions(3), "the input", model=model.name):
+        runs[question.id] = run.status
+        if len(runs) == 2:
+            assert await runner.stop("q1")
+    assert runs == {"q0": "answered", "q1": "stopped", "q2": "answered"}
+
+
+async def test_after_a_stop_of_all_no_further_question_begins_and_the_same_call_continues(
+    runner: Runner, model: Model
+) -> None:
+    _wait_at(model, "Word2")
+    runs: dict[str, str] = {}
+    async for question, run in runner.ask_all(questions(6), "the input", model=model.name, concurrency=1):
+        runs[question.id] = run.status
+        if len(runs) == 2:
+            asyncio.get_running_loop().call_later(0, asyncio.ensure_future, _stop_all(runner, model))
+    assert list(runs.values()) == ["answered", "answered", *["stopped"] * 4]
+    assert not {"Word3", "Word4", "Word5"} & set(model.asked)
+    asked = len(model.asked)
+    model.write("")
+    again = await ask(runner, questions(6), model=model.name)
+    assert set(statuses(again).values()) == {"answered"}
+    assert sorted(model.asked[asked:]) == sorted(["about Word2", *_requests(3, 4, 5)])
+
+
+async def test_an_iterator_that_is_closed_early_leaves_everything_saved_and_nothing_running(
+    runner: Runner, model: Model
+) -> None:
+    _wait_at(model, "Word2")
+    asking = runner.ask_all(questions(6), "the input", model=model.name, concurrency=2)
+    async for _ in asking:
+        break
+    await asking.aclose()
+    assert not await runner.stop_all()
+    model.write("")
+    asked = set(model.asked)
+    assert set(statuses(await ask(runner, questions(6), model=model.name)).values()) == {"answered"}
+    twice = [one for one in model.asked if one in asked and model.asked.count(one) > 1]
+    # A request that was under way when the run was stopped has no recorded answer.
+    assert set(twice) <= {"Word1", "Word2", "about Word1", "about Word2"}
+
+
+async def test_two_batches_in_two_runners_answer_each_question_once(
+    runner: Runner, model: Model, tmp_path: Path
+) -> None:
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as other:
+        first, second = await asyncio.gather(*(ask(one, questions(8), model=model.name) for one in (runner, other)))
+    assert all("answered" in (first[name].status, second[name].status) for name in first)
+    assert {run.status for run in (*first.values(), *second.values())} <= {"answered", "busy"}
+    assert sorted(model.asked) == sorted(_requests(*range(8)))
+
+
+async def test_a_question_of_a_single_run_is_a_part_of_a_batch_later(runner: Runner, model: Model) -> None:
+    single = await runner.run("Word0?", "the input", thread="q0", model=model.name)
+    runs = await ask(runner, questions(2), model=model.name)
+    assert (runs["q0"], runs["q1"].status) == (single, "answered") and len(model.asked) == 4
+
+
+async def test_two_hundred_questions_at_32_in_flight_are_each_answered_and_resumed_for_nothing(
+    runner: Runner, model: Model
+) -> None:
+    runs = await ask(runner, questions(200), model=model.name)
+    assert {name: run.answer for name, run in runs.items()} == {f"q{one}": f"ABOUT WORD{one}" for one in range(200)}
+    assert len(model.asked) == 400
+    assert await ask(runner, questions(200), model=model.name) == runs and len(model.asked) == 400
+
+
+def _requests(*numbers: int) -> list[str]:
+    return [text for number in numbers for text in (f"Word{number}", f"about Word{number}")]
+
+
+def _wait_at(model: Model, word: str) -> None:
+    """Make the sub-call of one question wait without end."""
+    model.write(f"""
+        async def sub(prompt):
+            note(prompt)
+            await asyncio.sleep(3600 if {word!r} in prompt else 0)
+            return "yes"
+        """)
+
+
+async def _stop_all(runner: Runner, model: Model) -> None:
+    while "about Word2" not in model.asked:
+        await asyncio.sleep(0)
+    await runner.stop_all()
+
+
+class LivingKernels(MemoryKernels):
+    """Kernels that count those alive."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive = 0
+
+    async def start(self, spec: Any) -> Any:
+        session = await super().start(spec)
+        self.alive += 1
+        close = session.close
+
+        async def closed() -> None:
+            self.alive -= 1
+            await close()
+
+        session.close = closed  # pyright: ignore[reportAttributeAccessIssue]
+        return session
