@@ -109,7 +109,8 @@ class Entering:
             raise QuestionsRefused(problems, len(questions))
 
     def _note(self, question: Question, error: RlmError) -> None:
-        self._problems.append((question.id, str(error)))
+        said = error.message.removesuffix(".")
+        self._problems.append((question.id, f"{said}. {error.hint}".strip()))
 
     def _find_duplicates(self, questions: Sequence[Question]) -> None:
         seen: set[str] = set()
