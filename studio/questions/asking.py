@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from .fields import AskedQuestion
 
 _TIDYING = 0.2
+_SUGGESTED = 3
+"""Runs for which a limit of their own is suggested."""
+_TOGETHER = ("max_calls", "max_tokens", "max_cost", "max_time")
+"""Limits that hold for all questions together when they are given."""
 
 
 @dataclass
@@ -49,6 +53,8 @@ class Batch:
     prefix: str
     out: LinesOut
     display: LiveTable | PlainLines
+    limits: dict[str, float]
+    """The limits that hold for all questions together."""
     warnings: list[str] = field(default_factory=list[str])
     """Lines to show before anything runs."""
     tracing: bool = False
@@ -99,13 +105,15 @@ def start(
 
     out = LinesOut(output, name, aside)
     file = _read(name, prefix)
-    resolved = resolved_or_asked(invocation, lambda: resolve(settings)).settings
+    found = resolved_or_asked(invocation, lambda: resolve(settings))
+    resolved = found.settings
     if not resolved.model:
         check_model_named(invocation, file.questions[0].question, resolved)
     warnings = _warnings(resolved, price_warnings(resolved.frozen(), resolved.max_cost, today()))
+    limits = {name: getattr(resolved, name) for name in _TOGETHER if name in found.chosen}
     detached = start_detached(invocation) if detach else None
     display = open_batch_display(len(file.questions), plain=detach)
-    _execute(Batch(invocation, file, paths, settings, prefix, out, display, warnings, tracing, detached))
+    _execute(Batch(invocation, file, paths, settings, prefix, out, display, limits, warnings, tracing, detached))
 
 
 @interruptible()
@@ -203,6 +211,8 @@ async def _follow(runner: "Runner", batch: Batch) -> None:
         async with contextlib.aclosing(asking) as ended:
             async for question, run in ended:
                 _ended(batch, question, run)
+                if run.status == "budget" and run.turns:
+                    await _suggest(runner, batch, run.thread_id)
     except QuestionsRefused as refused:
         problems = Problems(batch.file.name, len(questions))
         problems.found = [(batch.by_id[id].line, _words(words)) for id, words in refused.problems]
@@ -227,6 +237,20 @@ def _ended(batch: Batch, question: "Question", run: "Run") -> None:
     batch.display.ended(question.id, run)
     batch.ended.add(run, too_large=is_too_large(run.answer))
     batch.out.put(_document(batch, batch.by_id[question.id], run))
+
+
+async def _suggest(runner: "Runner", batch: Batch, thread: str) -> None:
+    """Find a limit with which a question whose budget is spent could go on, unless that is known."""
+    ended = batch.ended
+    if ended.raises or len(ended.own_raises) >= _SUGGESTED:
+        return
+    suggested = await runner.suggested_limits(thread)
+    name = next(iter(suggested), "")
+    if name not in batch.limits:
+        ended.own_raises |= {thread: suggested} if name else {}
+    elif name != "max_time":
+        # Time is that of one execution: the same command has all of it again.
+        ended.raises[name] = 2 * batch.limits[name]
 
 
 def _document(batch: Batch, asked: "AskedQuestion", run: "Run") -> dict[str, Any]:

@@ -95,8 +95,9 @@ class PlainLines:
         if self.progress.clock() < self._said + BETWEEN:
             return
         self._said = self.progress.clock()
-        if not id and event.get("event") == "input":
-            say(reading_of(state))
+        if event.get("event") == "input":
+            if not event.get("done"):
+                say(reading_of(state))
         elif self.progress.begun:
             say(f"{counts(self.progress)} · {len(self.progress.running):,} running · {totals(self.progress)}")
 
@@ -145,7 +146,7 @@ class LiveTable:
             self.say(line)
 
     def ended(self, id: str, run: "Run") -> None:
-        """Process the end of a question; one that was executed and has no answer gets a line that stays."""
+        """Process the end of a question; one that is news and has no answer gets a line that stays."""
         if self.progress.ended(id, run) and run.status != "answered":
             self._console.print(Text(ended_line(id, run, self.progress), style=STATUS_STYLES.get(run.status, "")))
 

@@ -98,12 +98,12 @@ class BatchProgress:
         return self.running[id]
 
     def ended(self, id: str, run: "Run") -> bool:
-        """Process the end of a question. Return whether it was executed, and not only read."""
+        """Process the end of a question. Return whether that is news: it was executed, and not only read or stopped."""
         executed = self.running.pop(id, None) is not None
         self.ended_by[run.status] += 1
         self.kept += not executed and run.status == "answered"
         self._spent.add(run.usage)
-        return executed
+        return executed and not (self.stopping and run.status == "stopped")
 
     @property
     def elapsed(self) -> float:

@@ -2,12 +2,13 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...state.wording import listed
 from ..cli.signals import STOPPED
+from ..cli.summary import as_flags
 from ..invocation import Invocation
 from ..terminal.escape import safe, safe_line, short_id
 from ..terminal.printed_commands import command_line, pasteable, program
@@ -36,6 +37,10 @@ class Ended:
     """The first error of each status."""
     too_large: list[str] = field(default_factory=list[str])
     """Threads whose answers are tables that only files can have."""
+    raises: dict[str, float] = field(default_factory=dict[str, float])
+    """A higher limit for all questions by name (`max_calls`), where one is spent."""
+    own_raises: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
+    """A higher limit for one run, by thread, where one of its own is spent, such as its turns."""
     stopped: bool = False
     """True when the user has stopped the command."""
 
@@ -78,8 +83,11 @@ def closing_lines(ended: Ended, progress: BatchProgress, invocation: Invocation)
     for thread in ended.too_large:
         command = command_line(invocation, "resume", short_id(thread), "-o", "FILE.csv")
         lines.append(f"The answer of {safe_line(thread, 80)} is a table too large for a line; every row: {command}")
+    for thread, limits in ended.own_raises.items():
+        command = command_line(invocation, "resume", short_id(thread), *as_flags(limits))
+        lines.append(f"A limit of its own is spent: {command}")
     if ended.statuses["answered"] < ended.total:
-        lines.append(f"Go on: {again(invocation)}")
+        lines.append(f"Go on: {again(invocation, ended.raises)}")
         lines.append(_advice(ended))
     else:
         lines.append(f"Look: {command_line(invocation, 'list')}")
@@ -87,12 +95,8 @@ def closing_lines(ended: Ended, progress: BatchProgress, invocation: Invocation)
 
 
 def _advice(ended: Ended) -> str:
-    same = "The same command asks only what has no answer yet, and pays for nothing twice"
-    if ended.threads.get("budget"):
-        return f"{same}; with a higher limit it goes on where the budget was spent."
-    if ended.threads.get("paused"):
-        return f"{same}; decide first what waits."
-    return f"{same}."
+    same = "This asks only what has no answer yet, and pays for nothing twice"
+    return f"{same}; decide first what waits." if ended.threads.get("paused") else f"{same}."
 
 
 def _names(names: Sequence[str], number: int) -> str:
@@ -100,6 +104,19 @@ def _names(names: Sequence[str], number: int) -> str:
     return listed([*shown, *[""] * (number - len(names))], len(shown))
 
 
-def again(invocation: Invocation) -> str:
-    """Return the command line as it was given, to be pasted."""
-    return f"{program()} {safe(shlex.join(invocation.words))}"
+def again(invocation: Invocation, raises: Mapping[str, float]) -> str:
+    """Return the command line as it was given, with these limits in place of its own, to be pasted."""
+    words = list(invocation.words)
+    for name, limit in raises.items():
+        words = _with_flag(words, *as_flags({name: limit}))
+    return f"{program()} {safe(shlex.join(words))}"
+
+
+def _with_flag(words: list[str], flag: str, value: str) -> list[str]:
+    end = words.index("--") if "--" in words else len(words)
+    for at, word in enumerate(words[:end]):
+        if word == flag:
+            return [*words[: at + 1], value, *words[at + 2 :]]
+        if word.startswith(f"{flag}="):
+            return [*words[:at], f"{flag}={value}", *words[at + 1 :]]
+    return [*words[:end], flag, value, *words[end:]]

@@ -46,6 +46,9 @@ class FakeEngine:
                 raise outcome
             yield one, outcome
 
+    async def suggested_limits(self, thread: str) -> dict[str, float]:
+        return {"max_turns": 60} if thread == "many-turns" else {"max_calls": 7}
+
     async def stop_all(self) -> bool:
         self.stopped = True
         return True

@@ -33,7 +33,7 @@ def ending(**statuses: str) -> Any:
     def outcome(name: str) -> Run:
         status: Any = statuses.get(name, "answered")
         error = {"type": "ModelFailed", "message": "It broke.", "hint": ""} if status in ("failed", "budget") else None
-        return answered(name) if status == "answered" else Run(name, status, usage=USAGE, error=error)
+        return answered(name) if status == "answered" else Run(name, status, usage=USAGE, turns=1, error=error)
 
     return outcome
 
@@ -101,7 +101,31 @@ def test_the_summary_counts_names_what_needs_somebody_and_repeats_the_command(en
     assert "Failed: b. It broke." in said and "Out of budget: c. It broke." in said
     assert "Waiting for approval: a. Decide: rlm review a" in said
     assert "Go on: rlm run --questions q.jsonl --model scripted:m.py docs" in said
-    assert "with a higher limit" in said
+    assert "This asks only what has no answer yet, and pays for nothing twice; decide first what waits." in said
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (("--max-calls", "50"), "--max-calls 100"),
+        (("--max-calls=50", "--hidden"), "--max-calls=100 --hidden"),
+    ],
+    ids=["two words", "one word"],
+)
+def test_a_limit_for_all_that_is_spent_is_raised_in_the_command_to_paste(
+    engine: Install, questions: Any, given: tuple[str, ...], expected: str
+) -> None:
+    engine(ending(b="budget"))
+    done = questions(*given)
+    assert done.code == 4
+    assert f"Go on: rlm run --questions q.jsonl --model scripted:m.py {expected}\n" in done.err
+
+
+def test_a_limit_of_a_run_of_its_own_is_raised_for_that_run(engine: Install, questions: Any) -> None:
+    engine(lambda name: Run(name, "budget", turns=30))
+    done = questions("--max-calls", "50", ids=("many-turns",))
+    assert "rlm resume many-turns --max-turns 60" in done.err
+    assert "--max-calls 50\n" in done.err.partition("Go on: ")[2]
 
 
 def test_long_lists_are_shortened(engine: Install, questions: Any) -> None:
