@@ -18,9 +18,9 @@ from ...state.wording import counted, megabytes
 from ..terminal.escape import safe_line
 from .fields import AskedQuestion, BadLine, question_on
 
-MOST_BYTES = 64 << 20
+MOST_BYTES = 64_000_000
 """Bytes of the largest file of questions."""
-MOST_LINE = 16 << 20
+MOST_LINE = 16_000_000
 """Bytes of the longest line."""
 MOST_QUESTIONS = 10_000
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
