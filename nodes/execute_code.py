@@ -15,7 +15,7 @@ from ..kernel.session import REFUSED_ON, CellError, CellResult, Final
 from ..state.call_keys import START
 from ..state.errors import KernelLost, cli_command
 from ..state.run_state import CellRef, RestoreRecord, RunState, TurnRecord, VariableRecord
-from ..state.wording import counted
+from ..state.wording import counted, megabytes
 from .approval.budget_gate import apply_budget_grant
 from .approval.requests import call_items, stored_items
 from .evidence.judgement import judge_final
@@ -283,7 +283,7 @@ def _need_room(run: ActiveRun, cell: CellRef, result: CellResult) -> None:
     if final:
         spools = {id(part.spool): part.spool.size for part in (final.table, *final.files) if part}
         size += sum(spools.values()) + (len(json.dumps(final.value)) if final.table is None else 0)
-    limit.need(size, f"What turn {cell['turn']} leaves in variables and answers")
+    limit.need(size, f"What turn {cell['turn']} leaves to be saved ({megabytes(size)})")
 
 
 def _observed(result: CellResult) -> str:

@@ -35,6 +35,7 @@ class HomeSize:
     def __init__(self, home: Path, clock: Callable[[], float] = time.monotonic) -> None:
         """Use the home in the folder `home`; nothing is counted yet. `clock` is in seconds, and is never set back."""
         self.home = home
+        self._database = [str(home / name) for name in DATABASE_FILES]
         self._clock = clock
         self._lock = threading.Lock()
         self._counted: int | None = None
@@ -61,7 +62,7 @@ class HomeSize:
             self._count()
         elif self._clock() >= self._next:
             self._count_beside()
-        files = sum(_on_disk(self.home / name) for name in DATABASE_FILES)
+        files = sum(map(_on_disk, self._database))
         with self._lock:
             return files + (self._counted or 0) + self._written
 
@@ -110,9 +111,9 @@ class HomeLimit:
         """Raise HomeFull unless the home has room for `more` bytes. `what` needs them: `The input`."""
         if self.limit is None or self.has_room(more):
             return
-        home = f"the home {self.size.home}"
         facts = f"has {megabytes(self.size.now())} on disk, of the {megabytes(self.limit)} that it may have"
-        message = f"{what} does not fit in {home}, which {facts}." if what else f"T{home[1:]} {facts}."
+        home = f"home {self.size.home}"
+        message = f"{what} does not fit in the {home}, which {facts}." if what else f"The {home} {facts}."
         raise HomeFull(
             message,
             hint="Make room: `rlm gc` frees what no run needs, and `rlm gc --older-than 90d` deletes old runs. "
@@ -133,7 +134,7 @@ def _files_of(home: Path) -> Iterator[str]:
                     yield entry.path
 
 
-def _on_disk(path: Path | str) -> int:
+def _on_disk(path: str) -> int:
     """Return the room that a file has on disk in bytes; 0 for one that is not there."""
     try:
         return os.lstat(path).st_blocks * _BLOCK

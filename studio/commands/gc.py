@@ -39,9 +39,9 @@ OlderThanOption = Annotated[
 _MOST_NAMED = 5
 _MOST_LISTED = 20
 _KEPT = {
-    "waiting": "because they wait for approval",
-    "running": "because a process runs them, or a fork of them",
-    "damaged": "because what is saved of them is damaged, so that their age is not known",
+    "waiting": "waiting for approval",
+    "running": "run by a process, or by one that runs a fork of it",
+    "damaged": "damaged, so that its age is not known",
 }
 _NAMES = {
     "texts": "text",
@@ -113,7 +113,10 @@ def _seconds(older_than: str | None) -> float | None:
     try:
         return parse_age(older_than)
     except ValueError as error:
-        raise UsageError(f"--older-than: {error}.", hint="A number alone could mean anything.") from error
+        raise UsageError(
+            f"--older-than: {error}.",
+            hint="A dry run lists what would be deleted: `rlm gc --older-than 90d --dry-run`.",
+        ) from error
 
 
 def _collect(invocation: Invocation, older_than: float | None, dry_run: bool, extracted: bool) -> "Collected":
@@ -191,7 +194,7 @@ def _print_old(collected: "Collected") -> None:
     for reason, why in _KEPT.items():
         kept = [safe_line(name) for name, found in old.kept.items() if found == reason]
         if kept:
-            put(f"Kept {counted(len(kept), 'run')} {why}: {listed(kept, _MOST_LISTED)}.")
+            put(f"Kept, {why}: {listed(kept, _MOST_LISTED)}.")
 
 
 def _say_what_frees(threads: list[str], invocation: Invocation) -> None:

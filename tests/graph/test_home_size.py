@@ -100,7 +100,7 @@ async def test_variables_that_do_not_fit_end_the_run_and_their_cell_is_run_again
     limit = await size_of(runner) + 4 * MB
     run = await runner.run("What?", "input", model=model, thread="t", max_home_size=limit)
     check_full(run)
-    assert run.error is not None and "What turn 1 leaves in variables and answers does not fit" in run.error["message"]
+    assert run.error is not None and "What turn 1 leaves to be saved (6.0 MB) does not fit" in run.error["message"]
     assert await size_of(runner) < limit
     run = await runner.resume("t", max_home_size=limit + 20 * MB)
     assert (run.status, run.answer, asked.prompts, len(asked.roots)) == ("answered", [["A"], 6_000_000], ["a"], 2)
