@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import typer
 
 from durable_rlm.studio.main import app
 from tests.e2e.printed import paste
-from tests.e2e.program import CLEAN
+from tests.e2e.program import CLEAN, RLM
 from tests.e2e.warm import warm_program
 from tests.nodes.input.corpus.archive import zipped
 from tests.nodes.input.pdf_files import Pdf
@@ -22,7 +23,7 @@ from tests.servers.openai_server import ScriptedServer
 
 GROUP: Any = typer.main.get_command(app)
 NAMED = "which-contracts-end-3f2a"
-WAITS = 3
+WAITS, STOPPED = 3, 130
 
 
 def lease() -> bytes:
@@ -115,6 +116,27 @@ def folders(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactor
         yield {"answered": answered, "forked": forked, "waiting": waiting}
 
 
+@pytest.fixture
+def running(request: pytest.FixtureRequest, folders: dict[str, Path], environment: dict[str, str]) -> Generator[Path]:
+    """A folder in which the run `contracts` is under way, for the examples of `rlm stop` alone."""
+    folder = folders["answered"].with_name("running")
+    if request.node.callspec.params["name"] != "stop":
+        yield folder
+        return
+    shutil.copytree(folders["answered"], folder, ignore=shutil.ignore_patterns(".rlm"), symlinks=True)
+    (folder / "m.py").write_text(
+        "import asyncio\ndef root(messages): return asyncio.sleep(3600)\ndef sub(prompt): ...\n"
+    )
+    words = ["run", "Which contracts end early?", "contracts/", "--thread", "contracts", "--model", "scripted:m.py"]
+    with subprocess.Popen([RLM, *words], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while "asking the root model" not in process.stderr.readline():
+            assert process.poll() is None
+        yield folder
+        assert process.wait(30) == STOPPED
+    shutil.rmtree(folder)
+
+
 def examples() -> list[tuple[str, str]]:
     """Return each example with its command, as the sources have it."""
     return [
@@ -161,12 +183,15 @@ def test_an_example_works(
     printed: dict[str, list[str]],
     environment: dict[str, str],
     server: ScriptedServer,
+    running: Path,
     tmp_path: Path,
     name: str,
     example: str,
 ) -> None:
     folder = folders["forked"]
-    if name not in LOOKING:
+    if name == "stop":
+        folder = running
+    elif name not in LOOKING:
         folder = Path(shutil.copytree(folders["waiting" if name == "review" else "answered"], tmp_path / "here"))
     if "rlm.toml" in example:
         (folder / "rlm.toml").write_text("max_turns = 40\n")

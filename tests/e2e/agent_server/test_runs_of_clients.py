@@ -142,6 +142,23 @@ async def test_a_cancelled_run_resumes(client: LangGraphClient, server: Server, 
     )
 
 
+async def test_a_run_of_a_client_is_stopped_by_the_command_line(
+    client: LangGraphClient, server: Server, thread: str, tmp_path: Path
+) -> None:
+    waiting = Waiting(tmp_path, "stopped")
+    given: Any = {"question": "What?", "settings": {"model": waiting.name}}
+    run = await client.runs.create(thread, "rlm", input=given)
+    await waiting.until_asked()
+    stopped = json.loads(await asyncio.to_thread(server.rlm_output, "stop", thread, "--wait", "--json"))
+    assert stopped == {"thread_id": thread, "status": "stopped"}
+    await client.runs.join(thread, run["run_id"])
+    assert (await client.runs.get(thread, run["run_id"]))["status"] == "error"
+    waiting.answer_from_now_on()
+    result: Any = await client.runs.wait(thread, "rlm", input=None)
+    assert result["answer_value"] == "AB"
+    assert (waiting.asked.prompts, len(waiting.asked.roots)) == (["a", "b", "b"], 2)
+
+
 async def test_a_thread_without_a_run_takes_no_edit(client: LangGraphClient, thread: str) -> None:
     with pytest.raises(Exception, match="UnknownThread"):
         await client.runs.wait(thread, "rlm", input=None)
