@@ -158,7 +158,7 @@ def test_an_answer_that_was_waited_for_can_be_written_to_a_file(rlm: Rlm, home: 
     assert (tmp_path / "answer.txt").read_text() == "1\n"
 
 
-def test_what_keeps_a_process_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_process_that_does_not_react_is_mentioned_once(capsys: pytest.CaptureFixture[str]) -> None:
     now = [0.0]
     stopping = Remarks(asked_to_stop=True, clock=lambda: now[0])
     waiting = Remarks(asked_to_stop=False, clock=lambda: now[0])
