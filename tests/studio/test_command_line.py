@@ -22,7 +22,7 @@ from tests.studio.test_safe_text import hostile
 
 DOCS = Path(__file__).parents[2] / "docs" / "command-line.md"
 EVERYWHERE = {"--home", "--json", "--debug", "--help"}
-NO_SETTING = {"--tracing", "--thread", "--output", "--files", "--trust"}
+NO_SETTING = {"--tracing", "--thread", "--output", "--files", "--trust", "--detach", "--questions"}
 
 
 def flags_of(name: str) -> dict[str, str]:
@@ -149,7 +149,7 @@ def test_limits_are_raised_on_resume(rlm: Rlm, fake: Fake, tmp_path: Path) -> No
     runner = fake(Run("t", "answered", answer="A"))
     assert rlm("resume", "t", "--max-cost", "2.5", "--max-calls", "9").out == "A\n"
     limits = {"max_turns": None, "max_calls": 9, "max_tokens": None, "max_cost": 2.5, "max_time": None}
-    limits |= {"strict_budget": None, **dict.fromkeys(MODEL_SETTINGS)}
+    limits |= {"strict_budget": None, "max_home_size": None, **dict.fromkeys(MODEL_SETTINGS)}
     assert runner.asked == [("resume", ("t",), {"strict": False, "unsandboxed": False, **limits})]
 
 

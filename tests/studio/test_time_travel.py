@@ -28,7 +28,7 @@ CELLS = [
 ENDED = 5
 """The step after the first cell."""
 NOTHING = {"code": None, "set": {}, "answers": {}, "question": None, "fresh": False}
-LIMITS = ("max_turns", "max_calls", "max_tokens", "max_cost", "max_time", "strict_budget")
+LIMITS = ("max_turns", "max_calls", "max_tokens", "max_cost", "max_time", "strict_budget", "max_home_size")
 NO_LIMITS = dict.fromkeys((*LIMITS, *MODEL_SETTINGS))
 
 
