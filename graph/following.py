@@ -175,7 +175,8 @@ class Following:
         row = await self._stores.threads.look(self.thread_id)
         status = self._standing(row, alive=alive)
         damaged, changed = await self._read_steps(row)
-        shown = sorted(changed)
+        # Another branch may have fewer turns than the one before.
+        shown = sorted(changed & self._known.keys())
         if self._first and self._most is not None:
             shown = shown[max(0, len(shown) - self._most) :]
         earlier = len(self._known) - len(shown) if self._first else 0

@@ -118,7 +118,14 @@ async def _follow(runner: "Runner", invocation: Invocation, name: str, shown: Sh
         invocation.thread = following.thread_id
         progress = FollowedProgress(display, whole=invocation.json)
         first = True
-        async for look in following.follow(sleep=_sleep):
+
+        async def sleep(seconds: float) -> None:
+            await asyncio.sleep(seconds)
+            if reader_is_gone():
+                raise ReaderGone
+            progress.tick()
+
+        async for look in following.follow(sleep=sleep):
             if first and look.ended:
                 shown.whole = True
                 break
@@ -143,13 +150,6 @@ async def _outcome(runner: "Runner", thread_id: str) -> Outcome:
         return Outcome(document, None)
     limits = await runner.suggested_limits(thread_id) if run.status == "budget" else {}
     return Outcome(document, run, limits, await runner.queries.count_below(thread_id))
-
-
-async def _sleep(seconds: float) -> None:
-    """Wait between two looks. Raises ReaderGone."""
-    await asyncio.sleep(seconds)
-    if reader_is_gone():
-        raise ReaderGone
 
 
 def _print_outcome(invocation: Invocation, outcome: Outcome, shown: Shown) -> None:

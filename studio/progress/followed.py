@@ -24,6 +24,8 @@ class FollowedProgress:
         self._now = now
         self._at: tuple[str, int] | None = None
         self._cell: CellCounts | None = None
+        self._counts: dict[str, Any] | None = None
+        """The numbers of the cell under way, as an event."""
         display.progress.since = _SINCE
 
     def update(self, look: "Look") -> None:
@@ -40,7 +42,7 @@ class FollowedProgress:
         # A cell that runs and one that waits for sub-calls are the same one.
         at = ("cell" if look.doing in ("running", "calling") else look.doing), look.turn
         if at != self._at:
-            self._at, self._cell = at, None
+            self._at, self._cell, self._counts = at, None, None
             self._begun(look)
         if at[0] == "cell" and look.cell != self._cell:
             self._cell = look.cell
@@ -74,7 +76,13 @@ class FollowedProgress:
             children.running[thread] = Child(depth, question, turn)
         counts = {name: getattr(cell, name) for name in ("posted", "answered", "failed", "in_flight")}
         if cell.posted or cell.children:
-            self._display.update({"event": "calls", "turn": look.turn, **counts})
+            self._counts = {"event": "calls", "turn": look.turn, **counts}
+            self.tick()
+
+    def tick(self) -> None:
+        """Show the numbers again: plain lines show them now and then only, and they may not change any more."""
+        if self._counts:
+            self._display.update(self._counts)
 
     def _ended(self, turn: Mapping[str, Any]) -> None:
         if turn["status"]:

@@ -25,6 +25,8 @@ class PlainDisplay:
         self.progress = progress
         self._said = progress.began
         """The time of the last line that only reports progress, or says what is waited for."""
+        self._line = ""
+        """The last line that only reports progress: nothing is gained by the same one again."""
 
     def __enter__(self) -> "PlainDisplay":
         return self
@@ -76,8 +78,8 @@ class PlainDisplay:
 
     def _now_and_then(self, line: str, *, first: bool = False, between: float = BETWEEN) -> None:
         now = self.progress.clock()
-        if line and (first or now >= self._said + between):
-            self._said = now
+        if line and line != self._line and (first or now >= self._said + between):
+            self._said, self._line = now, line
             say(line)
 
 

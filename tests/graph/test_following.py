@@ -143,10 +143,10 @@ async def test_another_branch_of_the_run_is_read_anew(runner: Runner, other: Run
     steps = await runner.queries.steps("t")
     first = next(step for step in steps if step["kind"] == "execute_code")
     place = {"configurable": {"thread_id": "t", "checkpoint_id": first["checkpoint_id"]}}
-    record = {"number": 2, "nudge": "another turn"}
-    await runner.graph.aupdate_state(place, {"turns": [record]}, as_node="plan")
-    look = await look_at(following)
-    assert [(turn["turn"], turn["nudge"]) for turn in look.turns] == [(2, "another turn")]
+    await runner.graph.aupdate_state(place, {"question": "Another one?"}, as_node="execute_code")
+    assert numbers(await look_at(following)) == []
+    await runner.resume("t")
+    assert numbers(await look_at(following)) == [2, 3]
 
 
 async def test_a_damaged_step_is_named_and_the_others_are_shown(runner: Runner, tmp_path: Path) -> None:
