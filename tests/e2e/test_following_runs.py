@@ -87,9 +87,10 @@ def test_a_signal_ends_the_following_and_not_the_run(waiting: WaitingRun, number
 def test_it_ends_when_nobody_reads_its_output(waiting: WaitingRun) -> None:
     following = follow(waiting.folder)
     read_until(following, "in flight")
-    assert following.stdout
+    assert following.stdout and following.stderr
     following.stdout.close()
     assert following.wait(timeout=60) == 0
+    following.stderr.close()
     assert waiting.process.poll() is None
 
 
