@@ -167,6 +167,6 @@ def _print_outcome(invocation: Invocation, outcome: Outcome, shown: Shown) -> No
             say(line, style="red", whole=True)
     if run is None:
         return
-    say(ended(run, document["seconds"], outcome.sub_rlms), style="bold")
+    say(ended(run, document["seconds"] or None, outcome.sub_rlms), style="bold")
     for line in what_next(run, invocation, outcome.limits):
         say(line, whole=True)

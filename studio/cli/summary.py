@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 _UNFINISHED = ("failed", "stopped", "budget", "busy")
 
 
-def ended(run: "Run", seconds: float, sub_rlms: int = 0, read: str = "") -> str:
-    """Return one line with status, turns, sub-RLMs, calls, tokens, cost, time, what was read, and thread."""
+def ended(run: "Run", seconds: float | None, sub_rlms: int = 0, read: str = "") -> str:
+    """Return one line with status, turns, sub-RLMs, calls, tokens, cost, time, what was read, and thread.
+
+    `seconds` is None when the time is not known: that of an execution that was killed is not saved.
+    """
     turns = "directly" if run.status == "answered" and not run.turns else counted(run.turns, "turn")
     children = [counted(sub_rlms, "sub-RLM")] if sub_rlms else []
-    parts = [run.status, turns, *children, *spent(dict(run.usage)), duration(seconds), *([read] if read else [])]
+    took = [] if seconds is None else [duration(seconds)]
+    parts = [run.status, turns, *children, *spent(dict(run.usage)), *took, *([read] if read else [])]
     return " · ".join([*parts, f"thread {safe_line(run.thread_id)}"])
 
 

@@ -12,7 +12,7 @@ from ...state.wording import counted, duration, megabytes
 from ..progress.text import dollars, spent
 from ..terminal.console import stdout_console
 from ..terminal.escape import answer_text, safe, safe_line, safe_lines, short_id
-from ..terminal.tables import STATUS_STYLES, Column, drawn, print_table
+from ..terminal.tables import STATUS_STYLES, Column, ago, drawn, print_table
 
 _CODE_LINES = 24
 _OUTPUT_LINES = 12
@@ -171,10 +171,14 @@ def _facts(run: dict[str, Any]) -> Iterator[tuple[str, Text]]:
     yield "Input", Text(_input(run["input"]))
     for note in (run["input"] or {}).get("notes", []):
         yield "", Text(safe_line(note, 300), style="dim")
-    took = [] if run["step"] else [duration(run["seconds"])]
+    # The time of the execution under way is not saved yet.
+    took = [] if run["step"] or run["status"] == "busy" or not run["seconds"] else [duration(run["seconds"])]
     # A busy run still waits for these calls; in any other run their answers are lost.
     unknown = "unanswered call" if run["status"] == "busy" else "lost call"
     yield "Spent", Text(" · ".join([*spent(run["usage"] or {}, unknown), *took]))
+    if run["status"] != "damaged":
+        saved = "" if run["step"] else f", last saved {ago(run['updated'])}"
+        yield "Begun", Text(f"{ago(run['created'])}{saved}")
 
 
 def _input(reference: dict[str, Any] | None) -> str:
