@@ -22,6 +22,7 @@ from ..base_urls import secrets_of
 from ..blobs.deltas import DeltaError, TextDelta
 from ..blobs.store import Blobs, content_hash
 from ..db.tables import TABLES, Table
+from ..notify_targets import is_url, notify_targets
 
 _MARK = "[scrubbed]"
 _SHORTEST = 6
@@ -85,6 +86,10 @@ class Scrubber:
                     address = found.decode("ascii", "replace")
                     self._marks |= _in_address(address)
                     self._add(secrets_of(address))
+        for [start] in connection.execute("SELECT CAST(start AS TEXT) FROM threads"):
+            for address in _notified_addresses(start):
+                self._marks |= _behind_server(address)
+        self._add(())
 
     def _add(self, secrets: Iterable[str]) -> None:
         for secret in secrets:
@@ -158,6 +163,21 @@ def _in_address(url: str) -> dict[bytes, bytes]:
             for before in "?&":
                 marks[f"{before}{parameter}".encode()] = f"{before}{name}={'*' * len(value)}".encode()
     return marks
+
+
+def _notified_addresses(start: Any) -> list[str]:
+    """Return the addresses that a run sends notifications to."""
+    try:
+        return [target for target in notify_targets(json.loads(start)["settings"]["notify"]) if is_url(target)]
+    except (ValueError, LookupError, TypeError):
+        return []
+
+
+def _behind_server(url: str) -> dict[bytes, bytes]:
+    """Return what stands behind the server's name in an address, with that name: who knows it may send there."""
+    server, slash, rest = url.partition("://")[2].partition("/")
+    known = f"//{server}{slash}".encode()
+    return {known + rest.encode(): known + b"*" * len(rest.encode())} if rest else {}
 
 
 def _forms(secret: str) -> dict[bytes, bytes]:

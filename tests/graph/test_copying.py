@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import hashlib
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -221,3 +222,20 @@ async def test_a_scrubbed_copy_is_collected_like_any_home(full_of_secrets: Path,
     assert not collected.unreadable and not collected.foreign.records
     async with Runner.open(tmp_path / "copy", kernels=MemoryKernels()) as runner:
         assert (await runner.verify("secret")).ok and (await runner.verify("forked")).ok
+
+
+async def test_a_scrubbed_copy_keeps_the_server_of_an_address_for_notifications_and_nothing_behind_it(
+    made: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    await copy_home(made, home)
+    with closing(sqlite3.connect(home / DATABASE)) as connection:
+        register_function(connection)
+        targets = '"notify": ["https://hooks.example.com/T0/chat?key=x", "send --now"]'
+        connection.execute("UPDATE threads SET start = replace(start, '\"notify\": []', ?)", (targets,))
+        connection.commit()
+    await copy_home(home, tmp_path / "copy", secrets=[])
+    with closing(sqlite3.connect(tmp_path / "copy" / DATABASE)) as connection:
+        [start, *_] = [start for (start,) in connection.execute("SELECT start FROM threads")]
+    assert json.loads(start)["settings"]["notify"] == ["https://hooks.example.com/*************", "send --now"]
+    assert found_in(tmp_path / "copy", "T0/chat") == []

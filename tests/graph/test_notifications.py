@@ -40,7 +40,7 @@ async def runner(tmp_path: Path, receiver: WebhookReceiver) -> AsyncGenerator[Ru
 
 
 async def ask(runner: Runner, model: str, **settings: Any) -> Run:
-    named = {"notify": "env:HOOK", "notify_key": "env:HOOK_KEY", "mode": "rlm", **settings}
+    named: dict[str, Any] = {"notify": "env:HOOK", "notify_key": "env:HOOK_KEY", "mode": "rlm", **settings}
     run = await runner.run("What?", INPUT, thread="t", model=model, **named)
     await runner.notifier.settle(10)
     return run
@@ -219,7 +219,7 @@ async def test_a_sub_rlm_is_not_notified_about(runner: Runner, receiver: Webhook
     assert run.answer == "2" and len(await runner.queries.calls("t")) == 1
 
 
-async def test_what_a_process_could_not_send_is_sent_by_the_next_one_that_resumes_the_run(
+async def test_a_notification_that_a_process_could_not_send_is_sent_by_the_next_one_that_resumes_the_run(
     tmp_path: Path, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     notices: list[str] = []
@@ -304,11 +304,11 @@ async def test_a_client_of_the_graph_cannot_name_targets(
     runner: Runner, tmp_path: Path, settings: dict[str, Any], how: str
 ) -> None:
     model = write_script(tmp_path / "m.py", [repl("print(context)\nFINAL(1)")])
-    own, context = ({**settings, "model": model}, None) if how == "input" else ({"model": model}, settings)
+    own, assistant = ({**settings, "model": model}, {}) if how == "input" else ({"model": model}, settings)
+    asked: Any = {"question": "What?", "settings": own}
+    context: Any = assistant or None
     with pytest.raises(UsageError, match="cannot set notify"):
-        await runner.graph.ainvoke(
-            {"question": "What?", "settings": own}, {"configurable": {"thread_id": "t"}}, context=context
-        )  # pyright: ignore
+        await runner.graph.ainvoke(asked, {"configurable": {"thread_id": "t"}}, context=context)
     assert await runner.queries.runs() == []
 
 

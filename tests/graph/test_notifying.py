@@ -88,7 +88,7 @@ async def test_an_event_that_is_entered_again_is_sent_once(stores: Stores) -> No
     assert len({event for _, event in target.sent}) == 1
 
 
-async def test_what_is_entered_while_the_sender_ends_is_sent(stores: Stores) -> None:
+async def test_an_event_that_is_entered_while_the_sender_ends_is_sent(stores: Stores) -> None:
     sending = Sending(stores, target := Target(), FakeSleep())
     for number in range(50):
         await sending.enter("waiting", number, "one")

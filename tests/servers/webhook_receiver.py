@@ -33,7 +33,7 @@ class WebhookReceiver:
     """A server in a thread of its own; a context manager.
 
     Paths: `/ok`; `/status/N/TIMES` answers N as often; `/redirect` leads to `/elsewhere`; `/hang` never answers;
-    `/endless` answers 200 with a body without end; `/slow-head` sends headers without end.
+    `/endless` answers 200 with a body without end.
     """
 
     def __init__(self, key: str | bytes = KEY) -> None:
@@ -43,48 +43,12 @@ class WebhookReceiver:
         self.endless_ended = threading.Event()
         """Set when the client has closed the connection of an endless body."""
         self._key = key.encode() if isinstance(key, str) else key
-        self._answered = Counter[str]()
-        self._over = threading.Event()
+        self.answered = Counter[str]()
+        """Requests by their paths, for those that are refused a number of times."""
+        self.over = threading.Event()
+        """Set at the end: then nothing hangs any more."""
         self._arrived = threading.Condition()
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-
-    def _handler(receiver) -> type[http.server.BaseHTTPRequestHandler]:
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def log_message(self, format: str, *args: Any) -> None:
-                del format, args
-
-            def do_GET(self) -> None:
-                receiver.other_requests.append(f"{self.command} {self.path}")
-                self._answer(200)
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                receiver.take(self.path, dict(self.headers.items()), body)
-                path = self.path.partition("?")[0]
-                match path.strip("/").split("/"):
-                    case ["status", status, times]:
-                        receiver._answered[path] += 1
-                        self._answer(int(status) if receiver._answered[path] <= int(times) else 204)
-                    case ["redirect"]:
-                        self._answer(307, location="/elsewhere")
-                    case ["hang"]:
-                        receiver._over.wait(60)
-                    case ["endless"]:
-                        self._answer(200)
-                        with contextlib.suppress(OSError):
-                            while not receiver._over.is_set():
-                                self.wfile.write(b"x" * (1 << 16))
-                        receiver.endless_ended.set()
-                    case _:
-                        self._answer(200)
-
-            def _answer(self, status: int, **headers: str) -> None:
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.end_headers()
-
-        return Handler
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
 
     def url(self, path: str) -> str:
         """Return the address of a path."""
@@ -111,6 +75,45 @@ class WebhookReceiver:
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self._over.set()
+        self.over.set()
         self._server.shutdown()
         self._server.server_close()
+
+
+def _handler(receiver: WebhookReceiver) -> type[http.server.BaseHTTPRequestHandler]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: Any) -> None:
+            del format, args
+
+        def do_GET(self) -> None:
+            receiver.other_requests.append(f"{self.command} {self.path}")
+            self._answer(200)
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            receiver.take(self.path, dict(self.headers.items()), body)
+            path = self.path.partition("?")[0]
+            match path.strip("/").split("/"):
+                case ["status", status, times]:
+                    receiver.answered[path] += 1
+                    self._answer(int(status) if receiver.answered[path] <= int(times) else 204)
+                case ["redirect"]:
+                    self._answer(307, location="/elsewhere")
+                case ["hang"]:
+                    receiver.over.wait(60)
+                case ["endless"]:
+                    self._answer(200)
+                    with contextlib.suppress(OSError):
+                        while not receiver.over.is_set():
+                            self.wfile.write(b"x" * (1 << 16))
+                    receiver.endless_ended.set()
+                case _:
+                    self._answer(200)
+
+        def _answer(self, status: int, **headers: str) -> None:
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+
+    return Handler
