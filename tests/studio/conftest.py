@@ -64,11 +64,18 @@ class FakeRunner:
         self.homes: list[Path] = []
         self.tracing: list[bool] = []
         self.queries = self
+        self.notifier = self
         self.exports = self
         self.answer_table: Any = None
         self.answer_files: list[Any] = []
         self.limits: dict[str, Any] = {"max_turns": 30}
         self.suggested: dict[str, float] = {}
+
+    async def settle(self, seconds: float) -> None:
+        """Has no notifications to wait for."""
+
+    def hurry(self) -> None:
+        """Has no notifications to wait for."""
 
     async def run(self, *given: Any, on_event: Callable[[dict[str, Any]], None], **named: Any) -> Run:
         self.asked.append(("run", given, named))
