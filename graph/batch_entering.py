@@ -82,7 +82,7 @@ class Entering:
         await check_settings(self._settings)
         asked = [one for question in questions if (one := await self._checked(question, context, prefix))]
         self._find_duplicates(questions)
-        await self._find_runs(asked)
+        await self._find_runs(asked, prefix)
         self._refuse(questions)
         if any(one.row is None for one in asked):
             check_targets(self._settings.notify, self._settings.notify_key, self._deps.stores.home.parent)
@@ -98,7 +98,7 @@ class Entering:
                 await self._deps.stores.database.commit(partial(_together, units), "batch-entered")
             except ThreadExists:
                 # Another process has entered some of them in the meantime.
-                await self._find_runs(new)
+                await self._find_runs(new, prefix)
                 continue
             return [_entered(one) for one in asked]
 
@@ -150,13 +150,17 @@ class Entering:
             raise UsageError(f"Its schema cannot be used: {error}.") from error
         return settings
 
-    async def _find_runs(self, asked: Sequence[_Asked]) -> None:
+    async def _find_runs(self, asked: Sequence[_Asked], prefix: str) -> None:
         """Find the runs that the questions have already, and note those that ask something else."""
+        threads = self._deps.stores.threads
+        known = set(await threads.named_like(prefix))
         for one in asked:
+            if one.thread_id not in known:
+                continue
             try:
-                one.row = await self._deps.stores.threads.find(one.thread_id)
-                if one.row:
-                    _check_same(one, one.row)
+                one.row = await threads.get(one.thread_id)
+                _check_same(one, one.row)
+                check_same_input(one.row, one.reference)
             except RlmError as error:
                 self._note(one.question, error)
 

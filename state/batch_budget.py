@@ -10,8 +10,9 @@ from collections.abc import Callable, Collection, Sequence
 from functools import reduce
 
 from .budget import BudgetLedger, BudgetSpent, Limits, Resource
-from .reservations import NO_REQUEST, CostEstimate, Reservation, added, at_most_half
+from .reservations import NO_REQUEST, NOTHING, CostEstimate, Reservation, added, at_most_half
 from .settings import MOST_COUNT, RunSettings
+from .shared_account import LeftForAll
 from .usage import UsageTotals
 
 
@@ -44,12 +45,18 @@ class BatchLedger(BudgetLedger):
         self._last_turns: dict[object, tuple[int, Reservation]] = {}
         """What is kept back for a last turn of each run: a call, tokens and dollars."""
 
+    @property
+    def left_for_all(self) -> LeftForAll:
+        """What the limits still allow all runs together."""
+        calls = self._limits.max_calls - self.counted.model_calls - self._reserved.model_calls
+        return LeftForAll(calls, *self.left(NOTHING, self._reserved), self.seconds_left)
+
     def keep_for(self, member: object, needed: Reservation) -> None:
         """Keep back what a last turn of this run may take; at most half of what is left beside the other runs'."""
         self._last_turns.pop(member, None)
         calls, others = self._kept_back()
         tokens, dollars = self.left(others, self._reserved)
-        left = self._limits.max_calls - calls - self.counted.model_calls - self._reserved.model_calls
+        left = self.left_for_all.calls - calls
         self._last_turns[member] = (1 if left > 1 else 0, at_most_half(needed, tokens, dollars))
 
     def granted_to(self, member: object, wanted: CostEstimate, *, last_turn: bool) -> Reservation | None:

@@ -132,7 +132,7 @@ class BudgetLedger:
         self._limits = limits
         self._before = before or UsageTotals()
         self._above = above
-        self._shared = shared
+        self.shared = shared if above is None else above.shared
         self._clock = clock
         self._started = clock() - seconds
         self._reserved = UsageTotals()
@@ -195,7 +195,7 @@ class BudgetLedger:
             return self._above.seconds_left
         limit = self._limits.max_time
         own = None if limit is None else max(0.0, limit - self.seconds)
-        shared = self._shared.seconds_left if self._shared else None
+        shared = self.shared.seconds_left if self.shared else None
         return min((left for left in (own, shared) if left is not None), default=None)
 
     def allow(self, dollars: float | None) -> None:
@@ -222,13 +222,13 @@ class BudgetLedger:
         needed = last_turn.reservation(last_turn.output_tokens)
         tokens, dollars = self.left(NOTHING, self._reserved)
         self._kept = at_most_half(needed, tokens, dollars)
-        if self._shared:
-            self._shared.keep_for(self, needed)
+        if self.shared:
+            self.shared.keep_for(self, needed)
 
     def close(self) -> None:
         """Keep nothing back any more: the run is no longer executed."""
-        if self._shared:
-            self._shared.leave(self)
+        if self.shared:
+            self.shared.leave(self)
 
     async def reserve(self, wanted: CostEstimate, *, last_turn: bool = False) -> Reservation:
         """Reserve what a request needs and return the reservation. Waits for others to settle where that makes room.
@@ -250,15 +250,15 @@ class BudgetLedger:
             granted = self._granted(wanted, last_turn=last_turn)
             if granted is None:
                 await self.change()
-            elif self._shared is None:
+            elif self.shared is None:
                 return granted
             else:
                 output = granted.output_tokens
                 smaller = replace(wanted, output_tokens=output, least_output=min(output, wanted.least_output))
-                if shared := self._shared.granted_to(self, smaller, last_turn=last_turn):
-                    self._shared.hold(shared)
+                if shared := self.shared.granted_to(self, smaller, last_turn=last_turn):
+                    self.shared.hold(shared)
                     return shared
-                await self._shared.change()
+                await self.shared.change()
 
     def hold(self, granted: Reservation) -> None:
         """Count a reservation."""
@@ -277,13 +277,13 @@ class BudgetLedger:
             if used.output_tokens and not self._above:
                 bisect.insort(self._outputs, used.output_tokens)
         self._free(reserved)
-        if account := self._above or self._shared:
+        if account := self._above or self.shared:
             account.settle(reserved, used, streamed=streamed)
 
     def give_back(self, reserved: Reservation) -> None:
         """Release the reservation of a request that was not sent."""
         self._free(reserved)
-        if account := self._above or self._shared:
+        if account := self._above or self.shared:
             account.give_back(reserved)
 
     def count_reused(self) -> None:
@@ -306,8 +306,8 @@ class BudgetLedger:
             self._above.check()
         else:
             self._granted(NO_REQUEST, last_turn=False)
-            if self._shared:
-                self._shared.granted_to(self, NO_REQUEST, last_turn=False)
+            if self.shared:
+                self.shared.granted_to(self, NO_REQUEST, last_turn=False)
 
     def _granted(self, wanted: CostEstimate, *, last_turn: bool) -> Reservation | None:
         """Return what can be reserved now; None when others have to settle first. Raises BudgetSpent."""

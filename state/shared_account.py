@@ -1,8 +1,17 @@
 """The account that a run's own account reserves with as well, when the run is one of a batch."""
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from .reservations import CostEstimate, Reservation
+
+
+class LeftForAll(NamedTuple):
+    """What is neither spent nor reserved by any of the runs; None: no limit."""
+
+    calls: int
+    tokens: int | None
+    cost: float | None
+    seconds: float | None
 
 
 class SharedAccount(Protocol):
@@ -11,6 +20,11 @@ class SharedAccount(Protocol):
     @property
     def seconds_left(self) -> float | None:
         """Seconds until everything ends; None without a limit."""
+        ...
+
+    @property
+    def left_for_all(self) -> LeftForAll:
+        """What the limits still allow all runs together."""
         ...
 
     def keep_for(self, member: object, needed: Reservation) -> None:

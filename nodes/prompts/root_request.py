@@ -1,7 +1,7 @@
 """Build the root's next request: its system prompt, the question, and the turns so far, as messages."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ...kernel.session import Variable
 from ...state.blobs.texts import Texts
@@ -21,6 +21,8 @@ from .system import SubModel, system_prompt
 if TYPE_CHECKING:
     from ..runtime.active_runs import ActiveRun
     from ..runtime.dependencies import Dependencies
+
+Number = TypeVar("Number", int, float)
 
 _CHARACTERS_A_TOKEN = 2
 """Characters of code and output a token, rather too few."""
@@ -112,13 +114,29 @@ def _sent_of_variables(after_each: Sequence[list[VariableRecord]]) -> list[Any]:
 def left_after(turns: int, ledger: BudgetLedger) -> Left:
     """Return what the budget still allows after `turns` turns."""
     limits, spent = ledger.limits, ledger.counted
-    return Left(
+    own = Left(
         turns=limits.max_turns - turns,
         calls=limits.max_calls - spent.model_calls,
         tokens=None if limits.max_tokens is None else limits.max_tokens - spent.tokens,
         cost=None if limits.max_cost is None else limits.max_cost - (spent.cost or 0.0),
         seconds=None if limits.max_time is None else limits.max_time - ledger.time_counted,
     )
+    if ledger.shared is None:
+        return own
+    # Other runs of its batch spend from the same budget.
+    calls, tokens, cost, seconds = ledger.shared.left_for_all
+    return Left(
+        own.turns,
+        calls=_less(own.calls, calls),
+        tokens=_less(own.tokens, tokens),
+        cost=_less(own.cost, cost),
+        seconds=_less(own.seconds, seconds),
+    )
+
+
+def _less(one: Number | None, other: Number | None) -> Number | None:
+    """Return the lower of two limits; None: there is no limit."""
+    return other if one is None else one if other is None else min(one, other)
 
 
 def _tail(done: int, ledger: BudgetLedger, last: Resource | None) -> str:

@@ -105,3 +105,17 @@ async def test_spending_of_an_earlier_process_counts(model: Model, tmp_path: Pat
         async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
             runs = await ask(runner, questions(12), model=model.name, max_calls=9, concurrency=2)
     assert len(model.asked) <= 9 and "budget" in statuses(runs).values()
+
+
+async def test_the_model_is_sent_what_the_questions_have_left_together(runner: Runner, model: Model) -> None:
+    model.write("""
+        async def root(messages):
+            asked = question_in(messages)
+            note([asked, messages[-1]["content"]])
+            if "[Turn 1]" not in str(messages):
+                return "```repl\\nprint(len(str(context)))\\n```"
+            return "```repl\\nFINAL('done')\\n```"
+        """)
+    await ask(runner, questions(4), model=model.name, max_calls=30, concurrency=1)
+    second_turns = [text for _, text in model.asked[1::2]]
+    assert [left in text for left, text in zip(("29", "27", "25", "23"), second_turns, strict=True)] == [True] * 4
