@@ -48,7 +48,7 @@ class Entered:
     """True when this call has entered it."""
     answered: bool
     levels: int
-    """How many levels of runs with kernels it may have; 0: none has a kernel."""
+    """The number of levels of runs with kernels that it may have; 0: it has no kernel."""
 
 
 @dataclass

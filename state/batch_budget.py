@@ -43,11 +43,11 @@ class BatchLedger(BudgetLedger):
         """`spent`: by each of its runs so far. `outputs`: the output tokens of their answered requests, ascending."""
         super().__init__(limits, reduce(added, spent, UsageTotals()), outputs=outputs, seconds=seconds, clock=clock)
         self._last_turns: dict[object, tuple[int, Reservation]] = {}
-        """What is kept back for a last turn of each run: a call, tokens and dollars."""
+        """A call, tokens and dollars that are kept back for a last turn of each run."""
 
     @property
     def left_for_all(self) -> LeftForAll:
-        """What the limits still allow all runs together."""
+        """The amounts that the limits still allow all runs together."""
         calls = self._limits.max_calls - self.counted.model_calls - self._reserved.model_calls
         return LeftForAll(calls, *self.left(NOTHING, self._reserved), self.seconds_left)
 

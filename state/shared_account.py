@@ -6,7 +6,7 @@ from .reservations import CostEstimate, Reservation
 
 
 class LeftForAll(NamedTuple):
-    """What is neither spent nor reserved by any of the runs; None: no limit."""
+    """Amounts that are neither spent nor reserved by any of the runs; None: no limit."""
 
     calls: int
     tokens: int | None
@@ -24,7 +24,7 @@ class SharedAccount(Protocol):
 
     @property
     def left_for_all(self) -> LeftForAll:
-        """What the limits still allow all runs together."""
+        """The amounts that the limits still allow all runs together."""
         ...
 
     def keep_for(self, member: object, needed: Reservation) -> None:

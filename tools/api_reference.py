@@ -19,10 +19,10 @@ _TYPES = "ModelName Mode Price Size Folder GateNames Modules Schema Instructions
 PAGES: Mapping[str, tuple[str, str]] = {
     "runner.md": (
         "The entry point: a runner starts, resumes, decides and forks runs, and reads what is saved.",
-        "Runner graph.intake.Given nodes.runtime.events.OnEvent graph.queries.RunQueries graph.calls.Call "
-        "graph.queries.Place state.maintenance.report.Report state.maintenance.report.Problem "
-        "state.maintenance.report.Tally state.maintenance.report.Kind state.maintenance.delete.Deleted "
-        "state.maintenance.gc.Collected",
+        "Runner Question graph.intake.Given nodes.runtime.events.OnEvent graph.batch.OnQuestionEvent "
+        "graph.queries.RunQueries graph.calls.Call graph.queries.Place state.maintenance.report.Report "
+        "state.maintenance.report.Problem state.maintenance.report.Tally state.maintenance.report.Kind "
+        "state.maintenance.delete.Deleted state.maintenance.gc.Collected",
     ),
     "run-and-events.md": (
         "The result of a run, and the dicts that report its progress. Nothing depends on events: they may be ignored.",
@@ -36,8 +36,8 @@ PAGES: Mapping[str, tuple[str, str]] = {
     ),
     "errors.md": (
         "The errors that methods raise. A run that failed has the name of one of them in `Run.error`.",
-        "RlmError UsageError InputError ModelSetupError UnknownThread ThreadExists RunBusy StoreError ModelFailed "
-        "NoSandbox KernelStartFailed state.errors.KernelLost state.errors.ReplayDiverged "
+        "RlmError UsageError InputError ModelSetupError UnknownThread ThreadExists QuestionsRefused RunBusy StoreError "
+        "ModelFailed NoSandbox KernelStartFailed state.errors.KernelLost state.errors.ReplayDiverged "
         "state.errors.LeaseLost state.errors.StoredDataDamaged",
     ),
 }

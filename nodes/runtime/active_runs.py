@@ -213,7 +213,7 @@ class ActiveRuns:
         self._runs: dict[str, ActiveRun] = {}
         self._callers: dict[str, ActiveRun] = {}
         self.batches: dict[str, BatchPart] = {}
-        """What each thread that is a part of a batch shares with the others."""
+        """The shared parts of the batches under way, by the threads of their runs."""
         self.options_by_thread: dict[str, ExecutionOptions] = {}
         """Execution options of threads that were given some."""
         self._suspended: dict[str, _Suspension] = {}

@@ -164,7 +164,7 @@ class RunTree:
 
 @dataclass(frozen=True)
 class BatchPart:
-    """What the runs of a batch share. The batch closes it."""
+    """The part that the runs of a batch share. The batch closes it."""
 
     tree: RunTree
     ledger: BatchLedger

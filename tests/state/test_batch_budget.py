@@ -72,7 +72,7 @@ async def test_a_last_turn_of_each_run_is_kept_back_from_the_others() -> None:
     assert shared.spent.model_calls == 6
 
 
-async def test_what_was_kept_back_for_a_run_that_has_ended_is_there_for_others() -> None:
+async def test_the_amount_kept_back_for_a_run_that_has_ended_is_there_for_others() -> None:
     shared = batch(max_calls=4)
     first, second = member(shared), member(shared)
     for run in (first, second):

@@ -81,7 +81,7 @@ BAD: dict[str, tuple[Sequence[Question], list[str]]] = {
 
 
 @pytest.mark.parametrize("case", BAD)
-async def test_what_cannot_be_asked_is_listed_before_anything_is_saved_or_paid(
+async def test_questions_that_cannot_be_asked_are_listed_before_anything_is_saved_or_paid(
     runner: Runner, model: Model, case: str
 ) -> None:
     bad, names = BAD[case]
