@@ -43,6 +43,7 @@ FILES = {
     "book.txt": "Once upon a time.",
     "letter.txt": "It ends in May.",
     "todos.json": '{"type": "array", "items": {"type": "string"}}',
+    "questions.jsonl": '{"id": "q1", "question": "Which end early?"}\n{"id": "q2", "question": "Which end in 2027?"}\n',
     "better.py": "threshold = 0.9\nprint('better')\n",
     "corrected.txt": "corrected",
     "mail/2026/offer.eml": "Subject: Offer\n\nThe price is 4,200.\n",
