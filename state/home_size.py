@@ -38,6 +38,7 @@ class HomeSize:
         self._database = [str(home / name) for name in DATABASE_FILES]
         self._clock = clock
         self._lock = threading.Lock()
+        self._one_at_a_time = threading.Lock()
         self._counted: int | None = None
         self._written = 0
         self._counting: threading.Thread | None = None
@@ -48,8 +49,13 @@ class HomeSize:
         with self._lock:
             self._written += size
 
+    @property
+    def is_fresh(self) -> bool:
+        """True while the files need not be counted again."""
+        return self._counted is not None and self._clock() < self._next
+
     async def count(self) -> int:
-        """Return the size, with the files counted now, or by whoever counts them already."""
+        """Return the size, with the files counted now, or by a thread that counts them already."""
         if (counting := self._counting) is not None:
             await asyncio.to_thread(counting.join)
         else:
@@ -60,7 +66,7 @@ class HomeSize:
         """Return the size in bytes. The first time in a process that counts the files, which may take a second."""
         if self._counted is None:
             self._count()
-        elif self._clock() >= self._next:
+        elif not self.is_fresh:
             self._count_beside()
         files = sum(map(_on_disk, self._database))
         with self._lock:
@@ -75,6 +81,10 @@ class HomeSize:
             self._counting.start()
 
     def _count(self) -> None:
+        with self._one_at_a_time:
+            self._count_now()
+
+    def _count_now(self) -> None:
         began = self._clock()
         with self._lock:
             before = self._written
@@ -96,8 +106,8 @@ class HomeLimit:
     """In bytes; None: no limit."""
 
     async def known(self) -> None:
-        """Count the files of the home off the event loop, if there is a limit, so that `need` does not."""
-        if self.limit is not None:
+        """Count the files of the home off the event loop, unless that was done lately or there is no limit."""
+        if self.limit is not None and not self.size.is_fresh:
             await self.size.count()
 
     def has_room(self, more: int = 0) -> bool:

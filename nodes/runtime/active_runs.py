@@ -392,7 +392,7 @@ async def kernel_spec(run: ActiveRun, context: ContextRef | None, deps: Dependen
         prompt_tokens=SubModel(run.models.sub.name, run.models.sub.window).pack_tokens,
         memory=settings.memory,
         cell_timeout=settings.cell_timeout,
-        search=deps.searches.of(context, files, run.emit) if context and files else None,
+        search=deps.searches.of(context, files, run.emit, run.tree.room.limit) if context and files else None,
         sandboxed=not settings.unsandboxed,
         environment=settings.kernel_env,
         provisioner=settings.kernel_provisioner,

@@ -17,6 +17,7 @@ from typing import Any
 
 from ...kernel.search import SearchHit, SearchInput, SearchQuery
 from ...kernel.session import ContextFiles
+from ...state.home_size import HomeLimit
 from ...state.input.context import ContextRef
 from ...state.search.build import Source, command
 from ...state.search.errors import DamagedIndex, SearchUnavailable
@@ -48,8 +49,11 @@ class Searches:
         self._locks: dict[str, asyncio.Lock] = {}
         self._chosen: Engine | None = None
 
-    def of(self, context: ContextRef, files: ContextFiles, emit: Emit) -> SearchInput:
-        """Return a function that searches an input. `emit` puts an event on the stream of the run that searches."""
+    def of(self, context: ContextRef, files: ContextFiles, emit: Emit, limit: HomeLimit | None = None) -> SearchInput:
+        """Return a function that searches an input. `emit` puts an event on the stream of the run that searches.
+
+        `limit`: no index is built that the home has no room for.
+        """
         end = context["bytes"] if files.end is None else files.end
         source = Source(str(files.pack), str(files.index or ""), files.start, end)
         name = name_of(context["pack"], context["index"], files.start, end)
@@ -57,6 +61,8 @@ class Searches:
         async def search(query: SearchQuery) -> Sequence[SearchHit]:
             # One at a time for each index, whose first search builds it for all that wait.
             async with self._locks.setdefault(name, asyncio.Lock()):
+                if limit and not limit.has_room(context["bytes"]) and not await self._is_built(name, context["bytes"]):
+                    raise SearchUnavailable("The home has no room for a search index: look with context.grep.")
                 for _ in range(_MOST_TRIES):
                     try:
                         found = await self._search(name, source, context["bytes"], emit, query)
@@ -87,6 +93,12 @@ class Searches:
             if not work.cancelled():
                 work.exception()
             raise
+
+    async def _is_built(self, name: str, size: int) -> bool:
+        """Return whether an input is searched without another file in the home."""
+        if name in self._open or size <= _SMALL:
+            return True
+        return await asyncio.to_thread(self._files.path(name, await self._engine()).exists)
 
     async def _index(self, name: str, source: Source, size: int, emit: Emit) -> Index:
         """Return the open index, built if there is none. Raises SearchUnavailable, DamagedIndex."""

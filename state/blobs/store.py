@@ -64,7 +64,7 @@ class Blobs:
         self.limit: HomeLimit | None = None
         """The limit within which blobs are written; None where they are written in any case."""
         self.what = ""
-        """What is written, in the words of the error."""
+        """The name of the data in the error about it."""
         self._home_id = home_id
         self.failpoint = failpoint
         self._sound: set[str] = set()

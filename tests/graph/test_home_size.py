@@ -150,7 +150,7 @@ async def test_a_sub_rlm_that_fills_the_home_ends_its_tree_and_goes_on_where_it_
     assert len(asked.roots) == 6
 
 
-async def test_what_another_process_writes_counts(tmp_path: Path) -> None:
+async def test_bytes_of_another_process_count(tmp_path: Path) -> None:
     """It is seen at the next turn, once the files are counted again."""
     home = tmp_path / "home"
     replies = [repl("llm_query('a')"), repl("llm_query('b')"), repl("FINAL(1)")]

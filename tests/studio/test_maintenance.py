@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from durable_rlm.state.db.opening import connect
 from durable_rlm.state.leases import this_process
 from tests.damage import DATABASE, change, leaves, spoil_page
 from tests.graph.damaged_homes import DAMAGES
@@ -148,11 +149,16 @@ def test_forks_and_sub_rlms_are_named_when_a_run_is_deleted(rlm: Rlm, home: Path
     assert document(rlm("delete", "aside", "--json"))["deleted"] == ["aside", "other"]
 
 
-def test_a_run_of_a_living_process_is_busy(rlm: Rlm, home: Path) -> None:
+def hold(home: Path, name: str) -> None:
+    """Enter this process as the one that runs the thread."""
     with closing(sqlite3.connect(home / DATABASE)) as connection:
         owner = json.dumps(this_process())
-        connection.execute("UPDATE leases SET owner = ?, renewed = 0 WHERE thread_id = 'hurt'", (owner,))
+        connection.execute("UPDATE leases SET owner = ?, renewed = 0 WHERE thread_id = ?", (owner, name))
         connection.commit()
+
+
+def test_a_run_of_a_living_process_is_busy(rlm: Rlm, home: Path) -> None:
+    hold(home, "hurt")
     done = rlm("delete", "hurt", "--json")
     assert done.code == 5 and document(done)["error"]["type"] == "RunBusy"
     assert names(rlm) == ["hurt", "other"]
@@ -181,6 +187,45 @@ def test_nothing_is_freed_while_references_cannot_be_read(rlm: Rlm, home: Path) 
     assert done.code == 1 and "hurt: a row of checkpoints has changed on disk" in done.err
     assert "To take the run away: rlm delete hurt\n" in done.err and done.out.startswith("Freed nothing")
     assert rlm("delete", "hurt").code == 0 and rlm("gc").code == 0
+
+
+def make_old(home: Path, name: str, days: int) -> None:
+    """Enter in the index that a run was touched so many days ago."""
+    with closing(connect(home / DATABASE)) as connection:
+        connection.execute("UPDATE threads SET updated = updated - ? * 86400.0 WHERE thread_id = ?", (days, name))
+
+
+def test_old_runs_are_deleted_when_that_is_asked_for(rlm: Rlm, home: Path) -> None:
+    make_old(home, "hurt", 91)
+    assert rlm("gc").code == 0 and names(rlm) == ["hurt", "other"]
+    dry = rlm("gc", "--older-than", "90d", "--dry-run")
+    assert dry.code == 0 and dry.out.splitlines()[0] == "Would delete 1 old run: hurt."
+    assert document(rlm("gc", "--older-than", "2w", "--dry-run", "--json"))["deleted"] == ["hurt"]
+    assert names(rlm) == ["hurt", "other"]
+    done = rlm("gc", "--older-than", "90d")
+    assert done.code == 0 and done.out.startswith("Deleted 1 old run: hurt.\nFreed 2 snapshots, ")
+    assert names(rlm) == ["other"] and rlm("verify", "other").code == 0
+    again = document(rlm("gc", "--older-than", "90d", "--json"))
+    assert (again["deleted"], again["kept"]) == ([], {})
+
+
+def test_old_runs_that_are_kept_are_named_with_the_reason(rlm: Rlm, home: Path) -> None:
+    make_old(home, "hurt", 91)
+    change(home, "UPDATE threads SET updated = 0.0 WHERE thread_id = 'other'")
+    hold(home, "hurt")
+    done = rlm("gc", "--older-than", "90d")
+    assert "Kept, run by a process, or by one that runs a fork of it: hurt." in done.out
+    assert "Kept, damaged, so that its age is not known: other." in done.out
+    assert document(rlm("gc", "--older-than", "90d", "--json"))["kept"] == {"hurt": "running", "other": "damaged"}
+    assert names(rlm) == ["hurt", "other"]
+
+
+@pytest.mark.parametrize("age", ["90", "0d", "soon", "-1d"])
+def test_an_age_without_a_unit_is_refused_before_anything_is_done(rlm: Rlm, home: Path, age: str) -> None:
+    make_old(home, "hurt", 1000)
+    done = rlm("gc", f"--older-than={age}")
+    assert done.code == 2 and "is not an age; write 90d (days), 12h (hours) or 2w (weeks)" in done.err
+    assert names(rlm) == ["hurt", "other"]
 
 
 # -- reading a damaged home

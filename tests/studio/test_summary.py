@@ -57,6 +57,14 @@ def test_a_spent_budget_names_the_limit_to_raise() -> None:
     assert as_flags({}) == []
 
 
+def test_a_full_home_names_the_size_to_allow() -> None:
+    error = {"type": "HomeFull", "message": "The home is full.", "hint": "Make room."}
+    lines = what_next(Run("named", "budget", error=error), HERE, {"max_home_size": 40 << 30})
+    assert lines[0] == "Go on: rlm resume named --max-home-size 40G"
+    assert as_flags({"max_home_size": 1.5 * (1 << 20)}) == ["--max-home-size", "2M"]
+    assert as_flags({"max_home_size": 4e15}) == ["--max-home-size", "3725291G"]
+
+
 def test_printed_commands_are_quoted_for_a_shell() -> None:
     elsewhere = Invocation(Path("/my runs"))
     assert command_line(elsewhere, "resume", "a b") == "rlm resume 'a b' --home '/my runs'"

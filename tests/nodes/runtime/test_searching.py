@@ -14,6 +14,7 @@ from durable_rlm.kernel.session import ContextFiles
 from durable_rlm.nodes.runtime import searching
 from durable_rlm.nodes.runtime.events import IndexingEvent
 from durable_rlm.nodes.runtime.searching import Searches
+from durable_rlm.state.home_size import HomeLimit, HomeSize
 from durable_rlm.state.input.context import ContextRef, no_context
 from durable_rlm.state.search import fts5
 from durable_rlm.state.search.build import PLACES, Source, build_file
@@ -239,3 +240,18 @@ async def test_the_least_recently_used_indexes_are_closed(searched: Searched, mo
         ref: ContextRef = {**searched.ref, "pack": f"p{number}"}
         assert len(await searched.all.of(ref, searched.paths, searched.events.append)(PAYMENT)) == 1
     assert len(searched.all._open) == 2
+
+
+async def test_no_index_is_built_that_the_home_has_no_room_for(
+    searched: Searched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is there is used, and small inputs need none."""
+    limit = HomeLimit(HomeSize(searched.folder.parent), 1)
+    search = searched.all.of(searched.ref, searched.paths, searched.events.append, limit)
+    assert len(await search(PAYMENT)) == 1
+    await searched.all.close()
+    monkeypatch.setattr(searching, "_SMALL", 0)
+    with pytest.raises(SearchUnavailable, match="The home has no room for a search index"):
+        await search(PAYMENT)
+    searched.build()
+    assert len(await search(PAYMENT)) == 1
