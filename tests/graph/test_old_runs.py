@@ -1,6 +1,6 @@
 """`rlm gc --older-than`: old runs go with their sub-RLMs; those that wait, run, are damaged or are young stay."""
 
-from contextlib import closing
+from contextlib import AbstractAsyncContextManager, closing
 from pathlib import Path
 
 import pytest
@@ -38,8 +38,8 @@ def model(tmp_path: Path) -> str:
     return write_script(tmp_path / "m.py", [repl("a = llm_query('x')"), repl("FINAL(a)")])
 
 
-def opened(home: Path, clock: Clock) -> "Runner":
-    return Runner.open(home, kernels=MemoryKernels(), clock=clock)  # pyright: ignore[reportReturnType]
+def opened(home: Path, clock: Clock) -> AbstractAsyncContextManager[Runner]:
+    return Runner.open(home, kernels=MemoryKernels(), clock=clock)
 
 
 async def names(runner: Runner) -> set[str]:
