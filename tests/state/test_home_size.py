@@ -1,4 +1,4 @@
-"""The size of a home: bytes that this process writes counts at once, what others write when the files are counted again."""
+"""The size of a home: bytes that this process writes count at once, those of others at the next count of the files."""
 
 import os
 import threading
