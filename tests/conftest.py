@@ -53,6 +53,7 @@ SLOW = (
 """Kill storms, further shares of a sampled test, packaging, and second ways to the same result: `make test-slow`."""
 
 LONG = (
+    "tests/graph/batch/",
     "tests/graph/fork/test_forking.py",
     "tests/graph/sub_rlms/",
     "tests/graph/test_any_history.py",

@@ -53,7 +53,7 @@ class Model:
         self.script.write_text(_SCRIPT.format(log=str(self._log)) + textwrap.dedent(more))
 
     @property
-    def asked(self) -> list[str]:
+    def asked(self) -> list[Any]:
         """The requests so far: the word before the question mark for a turn, the prompt for a sub-call."""
         return [json.loads(line) for line in self._log.read_text().splitlines()] if self._log.exists() else []
 

@@ -34,9 +34,11 @@ async def test_an_input_is_read_once_whether_it_is_shared_or_not(runner: Runner,
     own = (str(tmp_path / "own.txt"),)
     asked = [*questions(3), Question("a", "A?", paths=own), Question("b", "B?", paths=own)]
     events: list[tuple[str, Any]] = []
-    runs = await ask(
-        runner, asked, [tmp_path / "shared.txt"], model=model.name, on_event=lambda *event: events.append(event)
-    )
+
+    def on_event(question: str, event: Any) -> None:
+        events.append((question, event))
+
+    runs = await ask(runner, asked, [tmp_path / "shared.txt"], model=model.name, on_event=on_event)
     assert set(statuses(runs).values()) == {"answered"}
     assert [name for name, event in events if event["event"] == "input" and event["done"]] == ["", "a"]
     inputs = {(await runner.queries.about(name))["input"]["pack"] for name in ("q0", "q1", "q2")}
@@ -135,7 +137,7 @@ async def test_no_more_than_the_allowed_calls_and_kernels_are_under_way(tmp_path
         """)
     async with Runner.open(tmp_path / "home", kernels=kernels) as runner:
         runs = await ask(runner, questions(40), model=model.name, concurrency=6, kernels=8)
-    in_flight = [one["in flight"] for one in model.asked if isinstance(one, dict)]
+    in_flight: list[int] = [one["in flight"] for one in model.asked if isinstance(one, dict)]
     assert set(statuses(runs).values()) == {"answered"} and max(in_flight) <= 6 and kernels.most == 6
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from durable_rlm import Runner
+from durable_rlm import Run, Runner
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.graph.batch.conftest import Model, ask, questions, statuses
 
@@ -101,6 +101,7 @@ async def test_time_is_that_of_the_whole_call_and_the_same_call_has_it_again(run
 
 
 async def test_spending_of_an_earlier_process_counts(model: Model, tmp_path: Path) -> None:
+    runs: dict[str, Run] = {}
     for _ in range(3):
         async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
             runs = await ask(runner, questions(12), model=model.name, max_calls=9, concurrency=2)
