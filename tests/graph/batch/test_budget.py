@@ -86,7 +86,7 @@ async def test_turns_are_limited_for_each_question(runner: Runner, model: Model)
     assert {run.turns for run in runs.values()} == {2}
 
 
-async def test_time_is_that_of_the_whole_call_and_the_same_call_has_it_again(runner: Runner, model: Model) -> None:
+async def test_time_is_that_of_the_whole_call_and_a_call_with_more_continues(runner: Runner, model: Model) -> None:
     model.write("""
         async def sub(prompt):
             note(prompt)
