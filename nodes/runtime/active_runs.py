@@ -25,6 +25,7 @@ from ...state.settings import RunSettings, saved_settings
 from ...state.threads import Thread
 from ..models.client import ModelClient
 from ..models.sub_model import SubModel
+from .accounts import Accounts
 from .child_protocol import ChildAnswer, ChildCall
 from .concurrency import BatchPart, Room, RunModels, RunTree
 from .dependencies import Dependencies
@@ -210,6 +211,7 @@ class ActiveRuns:
 
     def __init__(self, deps: Dependencies) -> None:
         self._deps = deps
+        self._accounts = Accounts(deps.stores, deps.clock)
         self._runs: dict[str, ActiveRun] = {}
         self._callers: dict[str, ActiveRun] = {}
         self.batches: dict[str, BatchPart] = {}
@@ -307,8 +309,11 @@ class ActiveRuns:
             settings = settings.model_copy(update={"unsandboxed": True})
         caller = self._callers.get(thread_id)
         row = await self._deps.stores.threads.find(thread_id)
-        ledger = await self._ledger(thread_id, row, settings, caller)
-        shared = caller or self.batches.get(thread_id)
+        batch = self.batches.get(thread_id)
+        shared = caller or batch
+        ledger = await self._accounts.of(
+            thread_id, row, settings, above=caller and caller.ledger, shared=batch and batch.ledger
+        )
         tree = shared.tree if shared else await self._tree(settings, ledger.limits)
         return ActiveRun(
             thread_id=thread_id,
@@ -340,40 +345,6 @@ class ActiveRuns:
             top = await stores.threads.get(await stores.threads.top_of(row.thread_id))
             above = top.start.get("context_ref")
         return Placing(own, above, stores.texts, stores.blobs)
-
-    async def _ledger(
-        self, thread_id: str, row: Thread | None, settings: RunSettings, caller: ActiveRun | None
-    ) -> BudgetLedger:
-        """Return the run's budget ledger, which is part of that of its tree."""
-        spending = self._deps.stores.spending
-        seconds = row.seconds if row else 0.0
-        above = caller.ledger if caller else None
-        if row and row.caller and above is None:
-            # The child is resumed without its caller, but its requests are still paid out of the whole tree's budget.
-            top = await self._deps.stores.threads.get(await self._deps.stores.threads.top_of(thread_id))
-            of_top = saved_settings(top.start.get("settings", {}))
-            above = await self._top_ledger(top.thread_id, top.limits, top.seconds, of_top)
-        if above:
-            return above.below(await spending.by(thread_id), seconds=seconds)
-        return await self._top_ledger(thread_id, row.limits if row else Limits.of(settings), seconds, settings)
-
-    async def _top_ledger(self, thread_id: str, limits: Limits, seconds: float, settings: RunSettings) -> BudgetLedger:
-        spending = self._deps.stores.spending
-        spent, before = await spending.by(thread_id), await spending.before(thread_id)
-        outputs = await spending.outputs(thread_id)
-        batch = self.batches.get(thread_id)
-        ledger = BudgetLedger(
-            *(limits, spent),
-            seconds=seconds,
-            before=before,
-            outputs=outputs,
-            shared=batch and batch.ledger,
-            clock=self._deps.clock,
-        )
-        # `plan` reserves what a last turn may take, but it may not run for a while when a cell is under way.
-        if tokens := await spending.largest_turn(thread_id):
-            ledger.keep(last_turn(settings.root_spec, tokens))
-        return ledger
 
 
 async def kernel_spec(run: ActiveRun, context: ContextRef | None, deps: Dependencies) -> KernelSpec:

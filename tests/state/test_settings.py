@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from durable_rlm.state.errors import UsageError
-from durable_rlm.state.settings import MOST_INSTRUCTIONS, RunSettings, parse_size, resolve_settings
+from durable_rlm.state.setting_files import MOST_INSTRUCTIONS
+from durable_rlm.state.settings import RunSettings, parse_size, resolve_settings
 
 
 @pytest.fixture(autouse=True)
