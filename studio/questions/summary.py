@@ -59,8 +59,8 @@ class Ended:
 
     @property
     def all_have_lines(self) -> bool:
-        """True when each question has ended in a way that stays until somebody does something."""
-        return not self.stopped and self.statuses.total() == self.total
+        """True when each question has ended, and none was stopped, by this command's user or from elsewhere."""
+        return not self.stopped and not self.statuses["stopped"] and self.statuses.total() == self.total
 
     def code(self, problem: "StoreError | None") -> int:
         """Return the exit status: 0 when all are answered, and all answers are where they should be."""

@@ -127,7 +127,7 @@ def test_a_detached_batch_writes_its_file_and_keeps_a_log(batch: Callable[..., l
     until(lambda: f"{NUMBER} of {NUMBER} ended: {NUMBER} answered" in log.read_text())
 
 
-def test_what_waits_is_reviewed_and_the_same_command_has_all_answers(
+def test_waiting_questions_are_reviewed_and_the_same_command_has_all_answers(
     batch: Callable[..., list[str]], tmp_path: Path
 ) -> None:
     gated = [*batch("import socket\nFINAL(str(context))"), "--approve", "code:imports"]

@@ -157,6 +157,14 @@ def test_a_file_stays_as_it_was_when_the_work_breaks_off(engine: Install, questi
     assert (tmp_path / "out.jsonl").read_text() == "old"
 
 
+def test_a_file_stays_as_it_was_when_a_question_was_stopped(engine: Install, questions: Any, tmp_path: Path) -> None:
+    engine(ending(b="stopped"))
+    (tmp_path / "out.jsonl").write_text("old")
+    done = questions("-o", "out.jsonl")
+    assert done.code == 130 and "out.jsonl is not written" in done.err
+    assert (tmp_path / "out.jsonl").read_text() == "old"
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
