@@ -156,10 +156,13 @@ def test_the_limit_is_exact_and_the_printed_command_goes_on(batch: Callable[...,
 
 def test_a_terminal_shows_a_table_and_the_lines_stay_whole(batch: Callable[..., list[str]], tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, *batch(sub=f"{waits(tmp_path)}return prompt"))
-    terminal.shows(f"0 of {NUMBER} ended · {CONCURRENCY} running")
-    terminal.shows("turn 1 of 30 · running its code")
-    (tmp_path / "go").touch()
-    assert terminal.ended() == 0
+    try:
+        terminal.shows(f"0 of {NUMBER} ended · {CONCURRENCY} running")
+        terminal.shows("turn 1 of 30 · running its code")
+        (tmp_path / "go").touch()
+        assert terminal.ended() == 0
+    finally:
+        terminal.process.kill()
     shown = [line for one in terminal.words.split("\n") if (line := one.strip()).startswith('{"id"')]
     assert len(lines_of("\n".join(shown))) == NUMBER
     assert f"{NUMBER} of {NUMBER} ended: {NUMBER} answered" in terminal.words
