@@ -65,13 +65,13 @@ class CellCounts:
 
 @dataclass(frozen=True)
 class Look:
-    """What is saved of a run, with what is new since the look before."""
+    """The saved data of a run, with the parts that are new since the look before."""
 
     thread_id: str
     status: RunStatus | Literal["damaged"]
     """`busy` while a process runs it; `damaged` when its entry in the index has changed on disk, and nobody does."""
     doing: Doing
-    """What it does while it is busy. `whole`: it asks for an answer to the whole input; `asking`: it asks the root
+    """The work of a busy run. `whole`: it asks for an answer to the whole input; `asking`: it asks the root
     model for a turn; `running`: its cell runs; `calling`: its cell waits for sub-calls; `ending`: it has an answer.
     """
     turn: int
@@ -83,9 +83,9 @@ class Look:
     """The turns that are new or have changed, whole, in the form of `rlm show --json` without `variables`."""
     cell: CellCounts
     usage: Usage | None
-    """What its tree has spent, while it is busy without the requests in flight; None where that cannot be read."""
+    """The usage of its tree, while it is busy without the requests in flight; None where that cannot be read."""
     saved: float
-    """When the last step was saved, in seconds since 1970."""
+    """The time at which the last step was saved, in seconds since 1970."""
     damaged: list[int] = field(default_factory=list[int])
     """The numbers of new steps that are not, or not wholly, what was saved."""
     earlier: int = 0

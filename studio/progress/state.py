@@ -137,7 +137,7 @@ class Progress:
     """True when the run itself has begun, so that something of it is saved."""
     began: float = 0.0
     since: str = ""
-    """What `elapsed` is counted from, in words behind the time; empty: from the beginning of this execution."""
+    """The words behind the time that say from when `elapsed` counts; empty: the beginning of this execution."""
 
     def __post_init__(self) -> None:
         self.began = self.clock()

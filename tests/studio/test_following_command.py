@@ -122,8 +122,8 @@ class Follower:
         self.progress = FollowedProgress(self.display, whole=whole, now=lambda: 107.0)
 
 
-def counted(**counts: int) -> Look:
-    return replace(LOOK, doing="calling", cell=CellCounts(**counts))
+def counted(answered: int) -> Look:
+    return replace(LOOK, doing="calling", cell=CellCounts(posted=9, answered=answered, in_flight=2))
 
 
 def test_looks_become_lines_and_numbers_alone_one_in_a_while(capsys: pytest.CaptureFixture[str]) -> None:
@@ -132,7 +132,7 @@ def test_looks_become_lines_and_numbers_alone_one_in_a_while(capsys: pytest.Capt
     follower.progress.update(LOOK)
     for answered in range(4):
         follower.clock.now += BETWEEN / 2
-        follower.progress.update(counted(posted=9, answered=answered, in_flight=2))
+        follower.progress.update(counted(answered))
     for _ in range(3):
         follower.clock.now += BETWEEN
         follower.progress.tick()
