@@ -8,7 +8,7 @@ from ...state.errors import UsageError
 from ..cli import options
 from ..cli.common import command, from_runner, thread_or_last
 from ..invocation import Invocation
-from ..terminal.console import put
+from ..terminal.console import put, say
 from ..terminal.escape import safe_json
 from ..terminal.printed_commands import pasteable_error
 
@@ -144,3 +144,17 @@ def _show_run(invocation: Invocation, name: str, step: int | None, *, full: bool
     from ..render.run import print_run
 
     print_run(run, full=full, waits=waits)
+    if step is None:
+        _say_what_next(invocation, run)
+
+
+def _say_what_next(invocation: Invocation, run: dict[str, Any]) -> None:
+    """Print the command that follows a run under way, or resumes one that has stopped. A tree is resumed at its top."""
+    from ..terminal.escape import short_id
+    from ..terminal.printed_commands import command_line
+
+    name = short_id(run["thread_id"])
+    if run["status"] == "busy":
+        say(f"A process runs it now. Follow it: {command_line(invocation, 'show', name, '--follow')}", whole=True)
+    elif run["status"] == "stopped" and not run["called_by"]:
+        say(f"No process runs it. Go on: {command_line(invocation, 'resume', name)}", whole=True)

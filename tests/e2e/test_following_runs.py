@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.program import CLEAN, RLM, WaitingRun, waiting_run
+from tests.e2e.program import CLEAN, RLM, WaitingRun, rlm, waiting_run
 from tests.e2e.terminal import Terminal
 
 pytestmark = pytest.mark.processes
@@ -43,6 +43,7 @@ def read_until(following: subprocess.Popen[str], text: str) -> None:
 
 
 def test_a_run_of_another_process_is_followed_to_its_answer(waiting: WaitingRun) -> None:
+    assert "A process runs it now. Follow it: " in rlm(waiting.folder, "show", "t").stderr
     following = follow(waiting.folder)
     read_until(following, "1 of 2 sub-calls answered · 1 in flight")
     waiting.release()
@@ -70,6 +71,7 @@ def test_a_killed_holder_is_noticed(waiting: WaitingRun) -> None:
     _, err = following.communicate(timeout=60)
     assert following.returncode == 0
     assert "stopped · 1 turn" in err and "rlm resume t" in err
+    assert "No process runs it. Go on: " in rlm(waiting.folder, "show", "t").stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])

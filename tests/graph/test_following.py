@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.runnables import RunnableConfig
 
 from durable_rlm import Runner
 from durable_rlm.graph.following import CellCounts, Following, Look
@@ -142,7 +143,7 @@ async def test_another_branch_of_the_run_is_read_anew(runner: Runner, other: Run
     assert numbers(await look_at(following)) == [1, 2, 3]
     steps = await runner.queries.steps("t")
     first = next(step for step in steps if step["kind"] == "execute_code")
-    place = {"configurable": {"thread_id": "t", "checkpoint_id": first["checkpoint_id"]}}
+    place: RunnableConfig = {"configurable": {"thread_id": "t", "checkpoint_id": first["checkpoint_id"]}}
     await runner.graph.aupdate_state(place, {"question": "Another one?"}, as_node="execute_code")
     assert numbers(await look_at(following)) == []
     await runner.resume("t")
