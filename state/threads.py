@@ -216,7 +216,7 @@ class Threads:
     async def begin(self, thread_id: str, limits: Limits, start: dict[str, Any]) -> None:
         """Mark the run as running, with these limits and, in `start`, these settings. Raises LeaseLost, RunBusy."""
         model = start.get("settings", {}).get("model", "")
-        facts = {"limits": limits.model_dump_json(), "start": json.dumps(start), "model": model}
+        facts: dict[str, Any] = {"limits": limits.model_dump_json(), "start": json.dumps(start), "model": model}
         await self._update(thread_id, "execution-begun", status="running", error=None, **facts)
 
     async def set_limits(self, thread_id: str, limits: Limits) -> None:

@@ -67,18 +67,19 @@ async def test_of_two_callers_that_raise_a_runs_budget_one_executes_it(tmp_path:
     asked, looked = Asked(model), 0
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
         await runner.run("What?", model=model, thread="t", max_turns=1)
-        find = runner._resume_point
+        resuming = runner._resuming
+        find = resuming._resume_point
 
-        async def slow(thread_id: str, raises: LimitOptions, models: ModelOptions) -> object:
+        async def slow(thread_id: str, raises: LimitOptions, models: ModelOptions, more_time: bool) -> object:
             nonlocal looked
-            found = await find(thread_id, raises, models)
+            found = await find(thread_id, raises, models, more_time)
             looked += 1
             if looked == look:
                 other = await runner.resume("t", max_turns=5)
                 assert other.status == ("answered" if look == 1 else "busy")
             return found
 
-        runner._resume_point = slow  # type: ignore[assignment, method-assign]
+        resuming._resume_point = slow  # type: ignore[assignment, method-assign]
         again = await runner.resume("t", max_turns=9)
     assert (again.status, again.answer, again.turns) == ("answered", ["A", "B"], 3)
     assert len(asked.roots) == 3
