@@ -93,7 +93,7 @@ def start(
     if files is not None:
         raise UsageError(
             "--files is for one question: its folder must be empty, and the same command again would find it full.",
-            hint="Each run keeps its files: `rlm resume THREAD --files DIR` writes them.",
+            hint="Each run keeps its files: `rlm resume THREAD` writes them with --files DIR.",
         )
     if name == "-" and "-" in paths:
         raise UsageError("--questions - and a PATH of - cannot both be standard input.", hint="Give one as a file.")

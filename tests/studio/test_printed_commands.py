@@ -180,7 +180,9 @@ def _texts(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def test_every_message_names_commands_in_backquotes_with_no_placeholder_but_thread() -> None:
-    commands = "run|resume|review|fork|demo|list|show|steps|calls|vars|diff|verify|delete|gc|doctor|dev"
+    commands = (
+        "run|resume|review|fork|demo|list|show|steps|calls|vars|diff|verify|delete|gc|doctor|dev|wait|stop|export"
+    )
     named = re.compile(rf"\brlm ({commands})\b")
     wrong: list[str] = []
     for folder in ("studio", "graph", "nodes", "kernel", "state"):
