@@ -82,8 +82,9 @@ async def _waited(stores: "Stores", thread: str) -> tuple[str, bool]:
 
 
 def _report_interrupted(invocation: Invocation, name: str) -> None:
+    from ...state.errors import cli_command
     from ..terminal.errors import NOT_BEGUN, report
 
-    again = f"Wait again: `rlm wait {name}`"
+    again = f"Wait again: {cli_command('wait', name)}"
     report(NOT_BEGUN, f"No longer waiting: {name} goes on.", again, as_json=invocation.json, invocation=invocation)
     raise typer.Exit(STOPPED)
