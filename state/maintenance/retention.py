@@ -23,8 +23,9 @@ from .delete import Deleted, delete_run
 Reason = Literal["waiting", "running", "damaged"]
 """The reason why a run is kept: it waits for a reviewer, a process runs it or a fork of it, or its rows are damaged."""
 
-_SECONDS = {"h": 3600, "d": 86_400, "w": 7 * 86_400}
-_AGE = re.compile(r"([0-9]{1,9})([hdw])")
+_SECONDS = {"s": 1, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+"""No `m`: minutes or months."""
+_AGE = re.compile(r"([0-9]{1,9})([shdw])")
 _INTERRUPT = "__interrupt__"
 """LangGraph's channel for what a task waits for."""
 _TREE = (
@@ -45,9 +46,9 @@ class OldRuns:
 
 
 def parse_age(text: str) -> float:
-    """Return the seconds of `12h`, `90d`, `2w`. Raises ValueError on anything else, also on a number without a unit."""
+    """Return the seconds of `12h`, `90d`, `2w`, `0s`. Raises ValueError on anything else, such as a bare number."""
     match = _AGE.fullmatch(text.strip())
-    if not match or not int(match[1]):
+    if not match:
         raise ValueError(f"{text!r} is not an age; write 90d (days), 12h (hours) or 2w (weeks)")
     return float(int(match[1]) * _SECONDS[match[2]])
 

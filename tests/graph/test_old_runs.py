@@ -169,12 +169,14 @@ async def test_logs_of_runs_that_are_gone_are_freed(tmp_path: Path, clock: Clock
     assert [path.name for path in (home / "logs").iterdir()] == [log_name("there")]
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("12h", 43_200), ("90d", 7_776_000), (" 2w ", 1_209_600)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("12h", 43_200), ("90d", 7_776_000), (" 2w ", 1_209_600), ("30s", 30), ("0d", 0)]
+)
 def test_ages_have_units(text: str, seconds: float) -> None:
     assert parse_age(text) == seconds
 
 
-REFUSED = ["90", "", "d", "0d", "-1d", "1.5d", "90m", "1e3d", "90 d x", "\u0669d", "9999999999d"]
+REFUSED = ["90", "", "d", "-1d", "1.5d", "90m", "1e3d", "90 d x", "\u0669d", "9999999999d"]
 
 
 @pytest.mark.parametrize("text", REFUSED)
