@@ -165,9 +165,7 @@ class Following:
 
     async def look(self) -> Look | None:
         """Return what is new since the last look; None when nothing is. Raises UnknownThread, StoreError."""
-        # Commits of other processes change the first number, commits of this process the second.
-        [[others]] = await self._stores.database.read("PRAGMA data_version")
-        version = (int(others), self._stores.database.commits)
+        version = await self._stores.database.version()
         alive = bool(await self._stores.leases.holder_alive([self.thread_id]))
         stale = self._stale and self._clock() >= self._sums_after
         if not self._first and (version, alive) == (self._version, self._alive) and not (stale or self._ending):

@@ -1,4 +1,4 @@
-"""Finds the requests of other processes to stop runs of this one, while it executes any."""
+"""Finds the requests to stop runs of this process, while it executes any."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ LOOK_EVERY = 0.5
 
 
 class StopWatch:
-    """A repeated look at the requests. It costs one pragma while no other process writes to the home."""
+    """A repeated look at the requests. It costs one pragma while nothing is written to the home."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class StopWatch:
         self._sleep = sleep
         self._executions = 0
         self._task: asyncio.Task[None] | None = None
-        self._version: int | None = None
+        self._version: tuple[int, int] | None = None
         self._met: set[tuple[str, int]] = set()
         """The requests whose runs were stopped, and may not have ended yet."""
 
@@ -57,8 +57,8 @@ class StopWatch:
                 await self.look()
 
     async def look(self) -> None:
-        """Stop what other processes have asked to stop since the last look. Raises StoreError."""
-        [[version]] = await self._database.read("PRAGMA data_version")
+        """Stop what was asked to be stopped since the last look, by any process. Raises StoreError."""
+        version = await self._database.version()
         if version == self._version:
             return
         asked = await self._requests.look()

@@ -35,9 +35,7 @@ class IndexWatch:
 
         Raises StoreError.
         """
-        # Commits of other processes change the first number, commits of this process the second.
-        [[others]] = await self._stores.database.read("PRAGMA data_version")
-        version = (int(others), self._stores.database.commits)
+        version = await self._stores.database.version()
         running = [name for name, (standing, _) in self._seen.items() if standing == "busy"]
         if version == self._version and not running:
             return [], []

@@ -143,6 +143,15 @@ class Database:
         except (sqlite3.Error, OverflowError, UnicodeError) as error:
             raise as_store_error(error) from error
 
+    async def version(self) -> tuple[int, int]:
+        """Return two numbers, of which one differs after any commit of another process or of this one.
+
+        Raises StoreError.
+        """
+        # SQLite's own number counts only the commits of other connections.
+        [[others]] = await self.read("PRAGMA data_version")
+        return int(others), self.commits
+
     async def _flush(self) -> None:
         while any(pending.done for pending in self._queue):
             await self._commit_queue()

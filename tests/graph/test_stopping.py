@@ -195,6 +195,16 @@ async def test_each_execution_of_a_run_can_be_stopped(stores: Stores, asking: St
         await stores.leases.release("t")
 
 
+async def test_a_request_of_this_process_is_seen_too(stores: Stores) -> None:
+    executions = Executions("t")
+    watch = StopWatch(stores, executions.stop, executions.stop_all)
+    await stores.leases.acquire("t")
+    await watch.look()
+    assert await StopRequests(stores.database, stores.leases).enter("t")
+    await watch.look()
+    assert executions.stopped == ["t"]
+
+
 async def test_it_looks_twice_a_second_while_something_is_executed_and_costs_one_pragma(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
