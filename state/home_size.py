@@ -77,8 +77,10 @@ class HomeSize:
         with self._lock:
             if self._counting is not None:
                 return
-            self._counting = threading.Thread(target=self._count, name="rlm-home-size", daemon=True)
-            self._counting.start()
+            counting = threading.Thread(target=self._count, name="rlm-home-size", daemon=True)
+            # Others may wait for its end from the next line on. It waits for this lock before it ends.
+            counting.start()
+            self._counting = counting
 
     def _count(self) -> None:
         with self._one_at_a_time:
