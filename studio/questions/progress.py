@@ -85,7 +85,8 @@ class BatchProgress:
     def update(self, id: str, event: Mapping[str, Any]) -> Progress:
         """Process an event of a question; an empty `id` is that of all of them. Return the state that it changed."""
         name = event.get("event")
-        if not id or name in _BEFORE:
+        # A notice may also come after the end: a notification could not be sent.
+        if not id or name in _BEFORE or (name == "notice" and id not in self.running):
             self.begun = self.begun or name == "begun"
             if name == "input":
                 self.shared.update(event)

@@ -90,6 +90,20 @@ def test_a_question_that_has_ended_leaves_only_numbers(clock: Clock) -> None:
     assert counts(progress) == "5,000 of 5,000 ended: 5,000 answered"
 
 
+def test_a_notice_about_a_question_that_has_ended_does_not_make_it_run(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    progress = BatchProgress(2, clock)
+    display = PlainLines(progress)
+    display.update("a", turn())
+    display.ended("a", answered("a"))
+    for name in "ab":
+        display.update(name, {"event": "notice", "text": "Not sent."})
+    display.ended("b", answered("b"))
+    assert not progress.running and counts(progress) == "2 of 2 ended: 2 answered (1 before)"
+    assert capsys.readouterr().err.splitlines()[1:] == ["a: Not sent.", "b: Not sent."]
+
+
 def test_a_cost_is_shown_only_when_all_of_it_is_known(clock: Clock) -> None:
     progress = BatchProgress(3, clock)
     progress.ended("a", answered("a"))
