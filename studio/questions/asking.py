@@ -14,7 +14,8 @@ from ...state.errors import TimeSpent, UsageError
 from ...state.logs import list_log_name
 from ..cli.detaching import Detached
 from ..cli.detaching import detach as start_detached
-from ..cli.run_loop import NOT_SANDBOXED, OpenRunner
+from ..cli.open_runner import TIDYING, OpenRunner
+from ..cli.run_loop import NOT_SANDBOXED
 from ..cli.shown_answer import is_too_large
 from ..cli.signals import STOPPED, Stopping, interruptible, leave
 from ..cli.summary import failure, to_json
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from ...state.settings import RunSettings
     from .fields import AskedQuestion
 
-_TIDYING = 0.2
 _SUGGESTED = 3
 """Runs for which a limit of their own is suggested."""
 _TOGETHER = ("max_calls", "max_tokens", "max_cost", "max_time")
@@ -184,12 +184,13 @@ async def _ask(batch: Batch, home: OpenRunner) -> None:
                 raise
             batch.ended.stopped = True
             # The thread that reads the input checks now and then whether to stop, and then cleans up.
-            await asyncio.sleep(0 if batch.display.progress.begun else _TIDYING)
+            await asyncio.sleep(0 if batch.display.progress.begun else TIDYING)
         finally:
             await home.close()
 
 
 async def _stop(runner: "Runner", batch: Batch, work: "asyncio.Task[Any]") -> None:
+    runner.notifier.hurry()
     # Once all are entered, the engine ends by itself: it begins no further question.
     if not await runner.stop_all() and not batch.display.progress.begun:
         work.cancel()

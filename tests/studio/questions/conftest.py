@@ -1,5 +1,7 @@
 """An engine that ends questions as a test says, in place of the one that asks models."""
 
+import asyncio
+import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,7 +28,11 @@ class FakeEngine:
         self.outcome = outcome
         self.before = before
         self.asked: list[tuple[list[Question], Any, dict[str, Any]]] = []
-        self.stopped = False
+        self.interrupted_at = ""
+        """The question at which the user presses Ctrl-C."""
+        self.notifier = self
+        self.hurried = False
+        self._stopped = asyncio.Event()
 
     async def ask_all(
         self, questions: list[Question], context: Any = None, *, on_event: Callable[..., None], **options: Any
@@ -41,6 +47,9 @@ class FakeEngine:
             if one.id not in self.before:
                 on_event(one.id, {"event": "begun", "thread_id": name})
                 on_event(one.id, {"event": "turn", "turn": 1, "of": 30, "last": False})
+            if one.id == self.interrupted_at:
+                signal.raise_signal(signal.SIGINT)
+                await self._stopped.wait()
             outcome = self.outcome(name)
             if isinstance(outcome, Exception):
                 raise outcome
@@ -49,8 +58,12 @@ class FakeEngine:
     async def suggested_limits(self, thread: str) -> dict[str, float]:
         return {"max_turns": 60} if thread == "many-turns" else {"max_calls": 7}
 
+    def hurry(self) -> None:
+        """Stand in for the notifier's method."""
+        self.hurried = True
+
     async def stop_all(self) -> bool:
-        self.stopped = True
+        self._stopped.set()
         return True
 
 

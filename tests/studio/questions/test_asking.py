@@ -128,6 +128,14 @@ def test_a_limit_of_a_run_of_its_own_is_raised_for_that_run(engine: Install, que
     assert "--max-calls 50\n" in done.err.partition("Go on: ")[2]
 
 
+def test_ctrl_c_stops_all_and_waits_for_no_notification(engine: Install, questions: Any) -> None:
+    fake = engine(ending(b="stopped", c="stopped"))
+    fake.interrupted_at = "b"
+    done = questions()
+    assert done.code == 130 and fake.hurried and "Stopping. A second signal leaves at once." in done.err
+    assert [line["status"] for line in lines_of(done)] == ["answered", "stopped", "stopped"]
+
+
 def test_long_lists_are_shortened(engine: Install, questions: Any) -> None:
     engine(lambda name: Run(name, "paused"))
     assert "Waiting for approval: 0, 1, 2, 3, 4 and 15 more." in questions(ids=tuple(range(20))).err
