@@ -30,25 +30,22 @@ from ..state.db.storable import encodable
 from ..state.errors import HomeFull, ThreadExists, TimeSpent, UsageError, cli_command
 from ..state.home_size import HomeLimit
 from ..state.input.context import ContextRef
-from ..state.run_names import names_for
+from ..state.run_names import MOST_NAME, MOST_QUESTION, names_for
 from ..state.run_state import RunInput
 from ..state.settings import RunSettings
 from ..state.threads import Thread
 from .intake import Given, from_stdin, input_digest, store_input
 
 T = TypeVar("T")
-MOST_QUESTION = 1_000_000
-"""Characters of the longest question, which each root request carries whole."""
-_MOST_NAME = 500
 
 
 def check_name(thread_id: str) -> str:
     """Return the name of a new run. Raises UsageError for one under which no run can be saved and found again."""
     # A NUL character begins the name of what remains of a deleted run.
-    if not thread_id.strip() or len(thread_id) > _MOST_NAME or "\0" in thread_id or not encodable(thread_id):
+    if not thread_id.strip() or len(thread_id) > MOST_NAME or "\0" in thread_id or not encodable(thread_id):
         raise UsageError(
             "A run cannot have this name: it is empty, too long, or not a text.",
-            hint=f"Give --thread a name of up to {_MOST_NAME} characters.",
+            hint=f"Give --thread a name of up to {MOST_NAME} characters.",
         )
     return thread_id
 

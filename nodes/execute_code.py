@@ -45,8 +45,8 @@ _REPLACEMENTS = 2
 async def execute_code(state: RunState, active_runs: ActiveRuns, deps: Dependencies, thread_id: str) -> dict[str, Any]:
     """Advance the cell. Raises KernelStartFailed, KernelLost after several in a row, and ReplayDiverged if strict.
 
-    Raises HomeFull when the home has no room for it, or for what it
-    leaves; the cell then runs again. An error of the cell itself is a result, which is shown to the model.
+    Raises HomeFull when the home has no room for it, or for what it leaves; the cell then runs again. An error of the
+    cell itself is a result, which is shown to the model.
     """
     cell = state.get("cell")
     assert cell is not None, "execute_code without a cell"

@@ -94,16 +94,15 @@ def remove_logs(home: Path, thread_ids: Iterable[str]) -> None:
     remove_files(home, [log_name(thread_id) for thread_id in thread_ids])
 
 
-def orphaned_logs(home: Path, thread_ids: Iterable[str], now: float) -> list[tuple[str, int]]:
-    """Return names and sizes of the logs that nobody needs: of other threads than these, and of old lists of questions.
+def logs_to_free(home: Path, now: float) -> list[tuple[str, int]]:
+    """Return names and sizes of the logs that nothing needs unless it is their thread.
 
-    `now` is the time in seconds since 1970.
+    All but those of lists of questions that were written to lately. `now` is the time in seconds since 1970.
     """
-    needed = {log_name(thread_id) for thread_id in thread_ids}
     found: list[tuple[str, int]] = []
     with contextlib.suppress(OSError), _folder(home) as folder:
         for name in sorted(os.listdir(folder)):  # noqa: PTH208 - the folder that is open, whatever its name is now
-            if name in needed or not name.endswith(_SUFFIX):
+            if not name.endswith(_SUFFIX):
                 continue
             with contextlib.suppress(OSError):
                 about = os.stat(name, dir_fd=folder, follow_symlinks=False)

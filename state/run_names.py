@@ -10,6 +10,10 @@ import secrets
 import unicodedata
 from collections.abc import Iterator
 
+MOST_NAME = 500
+"""Characters of the longest name of a run."""
+MOST_QUESTION = 1_000_000
+"""Characters of the longest question, which each root request carries whole."""
 _WORDS = 3
 _WORD = 20
 _SLUG = 40

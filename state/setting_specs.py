@@ -7,8 +7,8 @@ Types, defaults and checks are in `state.settings`, which imports Pydantic; this
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-MODEL, LIMITS, APPROVAL, KERNEL, INPUT, OUTPUT = "Model", "Limits", "Approval", "Kernel", "Input", "Output"
-NOTIFY = "Notifications"
+MODEL, LIMITS, APPROVAL, KERNEL = "Model", "Limits", "Approval", "Kernel"
+INPUT, OUTPUT, NOTIFY = "Input", "Output", "Notifications"
 """The panels of `--help`."""
 
 

@@ -75,15 +75,13 @@ async def run_command(
 
 async def _end(process: asyncio.subprocess.Process) -> None:
     """End a command and what it has started in its session."""
+    # SIGKILL in any case: SIGTERM may have ended the command alone, and not the rest of its group.
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, number)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_TO_END):
                 await process.wait()
-                if number == signal.SIGKILL:
-                    return
-    # SIGTERM may have ended the command alone; the rest of its group has had SIGKILL.
 
 
 class _Output:

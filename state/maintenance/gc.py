@@ -31,7 +31,7 @@ from ..db.reserve import is_nearly_full, reserve_given_up, write_little
 from ..db.store_errors import as_store_error
 from ..input.extracts import FOLDER, KEPT_SECONDS, Extracts
 from ..leases import living_since
-from ..logs import log_name, orphaned_logs, remove_files
+from ..logs import log_name, logs_to_free, remove_files
 from ..search.files import FOLDER as SEARCH
 from ..search.files import IndexFiles, remove
 from .marking import Marks, UnreadablePages
@@ -58,9 +58,8 @@ class Collected:
     """The records that were freed; in a dry run, those that would be."""
 
     freed: dict[str, Tally] = field(default_factory=dict[str, Tally])
-    """By kind: `texts`, `recipes` (deltas of texts), `snapshots`, `pieces` (of variables), `blobs`,
-    `extracted` (files of extracted texts), `search` (indexes of inputs), `logs` (of runs that are
-    gone), `leftovers`."""
+    """By kind: `texts`, `recipes` (deltas of texts), `snapshots`, `pieces` (of variables), `blobs`, `extracted` (files
+    of extracted texts), `search` (indexes of inputs), `logs` (of runs that are gone), `leftovers`."""
     recent: Tally = field(default_factory=Tally)
     """Unreferenced records that were touched too recently to be freed."""
     foreign: Tally = field(default_factory=Tally)
@@ -262,7 +261,7 @@ class _Collection:
     def free_logs(self, home: Path, now: float, *, keep: bool) -> None:
         """Delete the logs of runs that are gone, and count them; with `keep`, count only."""
         # Before the names of the runs: a run is entered before its log is made.
-        there = orphaned_logs(home, (), now)
+        there = logs_to_free(home, now)
         try:
             rows = self._connection.execute(_THREADS).fetchall()
         except sqlite3.DatabaseError:

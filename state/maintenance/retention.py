@@ -15,7 +15,6 @@ from ..db.checksums import checksum_mismatch_sql
 from ..db.integrity import last_checkpoint
 from ..db.lineage import BELOW
 from ..db.tables import THREADS
-from ..errors import StoredDataDamaged
 from ..leases import Leases
 from ..threads import DELETED, Thread
 from .delete import Deleted, delete_run
@@ -95,10 +94,7 @@ def delete_if_old(
 ) -> Deleted | Reason | Literal["young"]:
     """Delete a run and its child runs, inside a transaction, unless there is a reason to keep it: return that then.
 
-    Raises RunBusy while a living process runs one of them, or a fork of one.
+    Raises RunBusy while a living process runs one of them, or a fork of one; StoredDataDamaged.
     """
-    try:
-        standing = standing_of(connection, name, before)
-    except StoredDataDamaged:
-        return "damaged"
+    standing = standing_of(connection, name, before)
     return delete_run(connection, leases, name) if standing == "old" else standing

@@ -9,12 +9,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from ...state.db.storable import encodable
+from ...state.run_names import MOST_NAME, MOST_QUESTION
 from ..terminal.escape import safe_line
 
-MOST_NAME = 500
-"""Characters of the longest name of a run."""
-MOST_QUESTION = 1_000_000
-"""Characters of the longest question."""
 _SHOWN = 60
 
 

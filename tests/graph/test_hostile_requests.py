@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.graph.create import MOST_QUESTION
 from durable_rlm.graph.fork_edits import checked_question
 from durable_rlm.state.errors import UsageError
+from durable_rlm.state.run_names import MOST_QUESTION
 from tests.scripts import write_script
 
 

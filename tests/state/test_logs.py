@@ -15,7 +15,7 @@ from durable_rlm.state.logs import (
     list_log_name,
     log_name,
     log_path,
-    orphaned_logs,
+    logs_to_free,
     remove_files,
     remove_logs,
 )
@@ -91,7 +91,7 @@ def test_only_a_file_of_this_user_in_the_homes_own_folder_is_a_log(tmp_path: Pat
 
 def test_logs_go_with_their_threads(tmp_path: Path) -> None:
     remove_logs(tmp_path, ["a"])
-    assert orphaned_logs(tmp_path, ["a"], 0.0) == []
+    assert logs_to_free(tmp_path, 0.0) == []
     for thread in ("a", "b/c", "d"):
         LogFile(tmp_path, log_name(thread)).append(b"12345\n", b"")
     lists = [list_log_name(name) for name in ("old", "new")]
@@ -101,9 +101,9 @@ def test_logs_go_with_their_threads(tmp_path: Path) -> None:
     (tmp_path / "logs" / "notes.txt").touch()
     remove_logs(tmp_path, ["a", "unknown"])
     assert not log_path(tmp_path, "a.log").exists()
-    orphans = orphaned_logs(tmp_path, ["d"], KEPT_SECONDS + 1)
-    assert orphans == sorted([(log_name("b/c"), 6), (lists[0], 0)])
-    remove_files(tmp_path, [name for name, _ in orphans])
+    found = logs_to_free(tmp_path, KEPT_SECONDS + 1)
+    assert found == sorted([(log_name("b/c"), 6), ("d.log", 6), (lists[0], 0)])
+    remove_files(tmp_path, [name for name, _ in found if name != "d.log"])
     left = {entry.name for entry in (tmp_path / "logs").iterdir()}
     assert left == {"d.log", lists[1], "notes.txt"}
 
