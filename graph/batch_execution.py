@@ -36,8 +36,8 @@ _SAMPLE = 100
 
 
 @dataclass(frozen=True)
-class _Execution:
-    """One execution of a batch."""
+class _Asking:
+    """One call of `ask_all`, once all of its questions are entered."""
 
     part: BatchPart
     at_once: int
@@ -84,9 +84,9 @@ class Batches:
         await home.known()
         tree = RunTree(resolved.settings, self._deps.open_model, Room(home), kernels=kernels - at_once)
         limits = {name: getattr(resolved.settings, name) for name in resolved.chosen & set(Limits.model_fields)}
-        execution = _Execution(BatchPart(tree, ledger), at_once, limits, stops, on_event)
+        asking = _Asking(BatchPart(tree, ledger), at_once, limits, stops, on_event)
         try:
-            async with aclosing(self._asked(left, execution)) as asked:
+            async with aclosing(self._asked(left, asking)) as asked:
                 async for question, run in asked:
                     yield question, run
         finally:
@@ -103,18 +103,18 @@ class Batches:
             clock=self._deps.clock,
         )
 
-    async def _asked(self, left: deque[Entered], execution: _Execution) -> AsyncGenerator[tuple[Question, Run]]:
+    async def _asked(self, left: deque[Entered], asking: _Asking) -> AsyncGenerator[tuple[Question, Run]]:
         """Execute the runs that are left, some at once, and yield each as it ends. Closed early, it stops them."""
         running: dict[asyncio.Task[Run], Question] = {}
         try:
             while left or running:
-                while left and len(running) < execution.at_once and self._hindrance(execution) is None:
+                while left and len(running) < asking.at_once and self._hindrance(asking) is None:
                     one = left.popleft()
-                    running[asyncio.create_task(self._run(one, execution))] = one.question
+                    running[asyncio.create_task(self._run(one, asking))] = one.question
                 if not running:
                     # What hinders the next one hinders all that are left.
                     one = left.popleft()
-                    yield one.question, await self._not_begun(one, execution)
+                    yield one.question, await self._not_begun(one, asking)
                     continue
                 for task in (await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED))[0]:
                     yield running.pop(task), await task
@@ -123,22 +123,22 @@ class Batches:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
-    def _hindrance(self, execution: _Execution) -> Resource | RunStatus | None:
+    def _hindrance(self, asking: _Asking) -> Resource | RunStatus | None:
         """Return why no further question is begun now: `stopped`, or the resource that is spent; else None."""
-        if self._executor.stops_of_all > execution.stops:
+        if self._executor.stops_of_all > asking.stops:
             return "stopped"
-        return execution.part.ledger.spent_for_a_new_run()
+        return asking.part.ledger.spent_for_a_new_run()
 
-    async def _run(self, one: Entered, execution: _Execution) -> Run:
+    async def _run(self, one: Entered, asking: _Asking) -> Run:
         """Execute a run until it ends, waits or fails. What goes wrong concerns this run, and not the others."""
         thread_id, batches = one.thread_id, self._active_runs.batches
         if thread_id in batches:
             busy = RunBusy(f"{thread_id} is already running in this process.")
             return Run(thread_id, "busy", error=error_facts(busy))
-        batches[thread_id] = execution.part
-        on_event: OnEvent = partial(execution.on_event, one.question.id)
+        batches[thread_id] = asking.part
+        on_event: OnEvent = partial(asking.on_event, one.question.id)
         try:
-            changes = await self._raises(thread_id, execution)
+            changes = await self._raises(thread_id, asking)
             return await self._resuming.resume(thread_id, changes, on_event, more_time=True)
         except RlmError as error:
             return Run(thread_id, "failed", error=error_facts(error))
@@ -148,24 +148,24 @@ class Batches:
         finally:
             del batches[thread_id]
 
-    async def _raises(self, thread_id: str, execution: _Execution) -> ResumeOptions:
+    async def _raises(self, thread_id: str, asking: _Asking) -> ResumeOptions:
         """Return those limits of the batch that are above the run's own."""
         row = await self._deps.stores.threads.get(thread_id)
         raises: dict[str, float] = {}
-        for name, limit in execution.limits.items():
+        for name, limit in asking.limits.items():
             own = getattr(row.limits, name)
             # A run that has ended or waits, and had no such limit, has nothing to do because of one.
             if (limit > own) if own is not None else row.status not in ("budget", "paused"):
                 raises[name] = limit
         return cast(ResumeOptions, raises)
 
-    async def _not_begun(self, one: Entered, execution: _Execution) -> Run:
+    async def _not_begun(self, one: Entered, asking: _Asking) -> Run:
         """Return the run of a question that is not asked now, because all was stopped or the budget is spent."""
         run = Run(one.thread_id, "stopped") if one.new else await self._resuming.read(one.thread_id)
-        hindrance = self._hindrance(execution)
+        hindrance = self._hindrance(asking)
         if run.status not in ("stopped", "failed") or hindrance in ("stopped", None):
             return run
         resource = cast(Resource, hindrance)
-        budget = execution.part.ledger.limits.budget(resource)
+        budget = asking.part.ledger.limits.budget(resource)
         note = f"{budget} for all questions is spent, so this one was not begun; raise it with {FLAGS[resource]}"
         return replace(run, status="budget", error=budget_error(note))

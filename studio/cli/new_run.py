@@ -84,6 +84,7 @@ def start(
         cli_run.warnings = price_warnings(resolved.frozen(), resolved.max_cost, today())
         return await runner.run(question, paths or None, thread=thread, on_event=on_event, **settings)
 
-    cli_run = CliRun(invocation, thread, begin, output, resolved.unsandboxed, after, tracing=tracing, files=files)
-    cli_run.detach = detach
+    cli_run = CliRun(
+        *(invocation, thread, begin, output, resolved.unsandboxed, after), tracing=tracing, files=files, detach=detach
+    )
     execute(cli_run)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ...state.errors import UsageError, cli_command
 from ..cli.agreeing import writes
 from ..cli.common import command, from_stores
 from ..cli.options import complete_threads
@@ -15,8 +16,9 @@ from ..terminal.escape import safe_json, safe_line, short_id
 from ..terminal.printed_commands import command_line
 
 if TYPE_CHECKING:
+    from ...graph.queries import RunQueries
     from ...nodes.runtime.dependencies import Stores
-    from ...state.errors import UsageError
+    from ...state.stop_requests import StopRequests
     from ..cli.waiting import Remarks
 
 _WhichRun = Annotated[
@@ -59,8 +61,6 @@ def stop(
       rlm stop contracts --wait
       rlm stop --all
     """
-    from ...state.errors import UsageError
-
     if thread is not None and everything:
         raise UsageError("--all stops every running run, so it takes no name.", hint="Give either.")
     if thread is not None:
@@ -114,11 +114,9 @@ async def _stopped(
     return stops
 
 
-async def _only_one(requests: Any, invocation: Invocation) -> str:
+async def _only_one(requests: "StopRequests", invocation: Invocation) -> str:
     """Return the run that is running. Raises UsageError when there is none, or more than one."""
-    from ...state.errors import UsageError
-
-    names: list[str] = await requests.running()
+    names = await requests.running()
     if not names:
         raise _nothing_runs(invocation)
     if len(names) > 1:
@@ -127,15 +125,11 @@ async def _only_one(requests: Any, invocation: Invocation) -> str:
     return names[0]
 
 
-def _nothing_runs(invocation: Invocation) -> "UsageError":
-    from ...state.errors import UsageError
-
+def _nothing_runs(invocation: Invocation) -> UsageError:
     return UsageError(f"No run of {invocation.home} is running.", hint="`rlm list` shows the runs there are.")
 
 
-async def _not_running(queries: Any, name: str) -> "UsageError":
-    from ...state.errors import UsageError, cli_command
-
+async def _not_running(queries: "RunQueries", name: str) -> UsageError:
     status = (await queries.about(name))["status"]
     hints = {
         "answered": f"Its answer: {cli_command('resume', name)}",

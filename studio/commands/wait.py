@@ -41,7 +41,8 @@ def wait(
       rlm wait contracts --json | jq .status
     """
     from ..cli.delivery import Delivery
-    from ..cli.run_loop import CliRun, OnEvent, OpenRunner, drive, report_outcome
+    from ..cli.open_runner import OpenRunner
+    from ..cli.run_loop import CliRun, OnEvent, drive, report_outcome
 
     thread = thread_or_last(invocation, thread)
     delivery, began = Delivery.to(output, files), time.monotonic()

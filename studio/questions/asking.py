@@ -24,7 +24,7 @@ from ..terminal.console import say
 from ..terminal.errors import NOT_BEGUN, report, report_known
 from ..terminal.escape import safe, short_id
 from ..terminal.printed_commands import command_line, pasteable, pasteable_error
-from .display import LiveTable, PlainLines, open_batch_display
+from .display import BatchDisplay, open_batch_display
 from .output import LinesOut
 from .reading import Problems, QuestionFile, read_questions
 from .summary import Ended, closing_lines
@@ -52,7 +52,7 @@ class Batch:
     settings: dict[str, Any]
     prefix: str
     out: LinesOut
-    display: LiveTable | PlainLines
+    display: BatchDisplay
     limits: dict[str, float]
     """The limits that hold for all questions together."""
     warnings: list[str] = field(default_factory=list[str])
@@ -98,12 +98,7 @@ def start(
     if name == "-" and "-" in paths:
         raise UsageError("--questions - and a PATH of - cannot both be standard input.", hint="Give one as a file.")
     prefix = f"{thread}-" if thread else ""
-    display: LiveTable | PlainLines | None = None
-
-    def aside() -> contextlib.AbstractContextManager[None]:
-        return display.aside() if isinstance(display, LiveTable) else contextlib.nullcontext()
-
-    out = LinesOut(output, name, aside)
+    out = LinesOut(output, name)
     file = _read(name, prefix)
     found = resolved_or_asked(invocation, lambda: resolve(settings))
     resolved = found.settings
@@ -237,7 +232,7 @@ def _ended(batch: Batch, question: "Question", run: "Run") -> None:
     """Write the line of a question that has ended, and take it off the display."""
     batch.display.ended(question.id, run)
     batch.ended.add(run, too_large=is_too_large(run.answer))
-    batch.out.put(_document(batch, batch.by_id[question.id], run))
+    batch.out.put(_document(batch, batch.by_id[question.id], run), batch.display.aside)
 
 
 async def _suggest(runner: "Runner", batch: Batch, thread: str) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.cells import cell_len, set_cell_size
@@ -54,6 +54,10 @@ class BatchDisplay(Protocol):
 
     def say(self, text: str) -> None:
         """Show a line that stays."""
+        ...
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Return a context in which other output can be printed on the same terminal."""
         ...
 
 
@@ -109,6 +113,10 @@ class PlainLines:
     def say(self, text: str) -> None:
         """Print a line that belongs to no event."""
         say(text)
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Return a context in which other output can be printed."""
+        return nullcontext()
 
 
 class LiveTable:
@@ -220,7 +228,7 @@ def _line(*parts: str | tuple[str, str]) -> Text:
     return Text.assemble(*parts, overflow="ellipsis", no_wrap=True)
 
 
-def open_batch_display(total: int, *, plain: bool = False) -> PlainLines | LiveTable:
+def open_batch_display(total: int, *, plain: bool = False) -> BatchDisplay:
     """Return the live table if stderr is a terminal that can move its cursor, else or with `plain` plain lines."""
     progress = BatchProgress(total)
     return PlainLines(progress) if plain or not cursor_moves() else LiveTable(progress, stderr_console())

@@ -19,9 +19,8 @@ _SUFFIXES = (".jsonl", ".ndjson")
 class LinesOut:
     """Takes the lines, and keeps what could not be written. Creating the object raises UsageError for a bad `-o`."""
 
-    def __init__(self, output: Path | None, questions: str, aside: Callable[[], AbstractContextManager[None]]) -> None:
-        """`questions` is the file of the questions; within `aside()` stdout may be a terminal with a display on it."""
-        self._aside = aside
+    def __init__(self, output: Path | None, questions: str) -> None:
+        """`questions` is the file of the questions."""
         self._file = None if output is None or str(output) == "-" else _checked(output, questions)
         self._kept: IO[bytes] | None = None
         """The lines for the file, in a file without a name, until all of them are there."""
@@ -35,14 +34,14 @@ class LinesOut:
         if self._kept is not None:
             self._kept.close()
 
-    def put(self, document: Mapping[str, Any]) -> None:
-        """Write a document as a line."""
-        line = safe_json(document, one_line=True)
+    def put(self, document: Mapping[str, Any], aside: Callable[[], AbstractContextManager[None]]) -> None:
+        """Write a document as a line. Within `aside()` nothing else is drawn on a terminal that stdout may be."""
         if self.problem:
             return
+        line = safe_json(document, one_line=True)
         try:
             if self._file is None:
-                with self._aside():
+                with aside():
                     put(line)
             else:
                 self._kept = self._kept or tempfile.TemporaryFile()  # noqa: SIM115
