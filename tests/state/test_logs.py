@@ -74,7 +74,9 @@ def test_only_a_file_of_this_user_in_the_homes_own_folder_is_a_log(tmp_path: Pat
     home = tmp_path / "home"
     logs = home / "logs"
     logs.mkdir(parents=True, mode=0o755)
-    (logs / "link.log").symlink_to(precious)
+    only = tmp_path / "only"
+    only.write_text("precious")
+    (logs / "link.log").symlink_to(only)
     (logs / "hard.log").hardlink_to(precious)
     os.mkfifo(logs / "pipe.log")
     (logs / "folder.log").mkdir()
