@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from ..nodes.notify.failures import SendingFailed
@@ -180,7 +181,7 @@ class Notifier:
 
     async def _sent(self, one: Notification, row: Thread, receiver: OnEvent) -> bool:
         """Send one notification, as often as it takes. Return whether the next one can be sent now."""
-        attempts, what = one.attempts, f"The notification `{one.kind}` about {one.thread_id} to {described(one.target)}"
+        what = f"The notification `{one.kind}` about {one.thread_id} to {described(one.target)}"
         while True:
             try:
                 async with self._at_once:
@@ -197,16 +198,15 @@ class Notifier:
                 later = f"{_resume(one.thread_id)} sends it when that is mended"
                 _report(receiver, f"{what} was not sent: {problem}; {later}.")
                 return False
-            last = then == "never" or attempts >= len(WAITS)
-            wait = 0.0 if last else WAITS[attempts]
+            last = then == "never" or one.attempts >= len(WAITS)
+            wait = 0.0 if last else WAITS[one.attempts]
             await self._outbox.failed(one, problem, due=None if last else self._outbox.now() + wait)
             if last:
                 _report(receiver, f"{what} was not sent: {problem}; it is given up.")
                 return True
-            if not attempts:
+            if not one.attempts:
                 _report(receiver, f"{what} was not sent yet: {problem}; it is tried again.")
-            attempts += 1
-            one = Notification(one.event, one.target, one.thread_id, one.body, attempts, one.due)
+            one = replace(one, attempts=one.attempts + 1)
             if not await self._waited(wait):
                 self._left[one.thread_id] = receiver
                 return False

@@ -20,7 +20,7 @@ Kind = Literal["waiting", "answered", "failed", "budget", "limit"]
 ID_DIGITS = 32
 _TICK = 1e-6
 """Seconds between two events of a run that are entered at the same time, which keep their order."""
-_COLUMNS = "event, target, thread_id, body, attempts, due"
+_COLUMNS = "event, target, thread_id, body, attempts"
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,6 @@ class Notification:
     """The JSON that is sent, the same at each attempt."""
     attempts: int
     """The number of failed attempts."""
-    due: float
-    """The time of the next attempt, in seconds since 1970."""
 
     @property
     def kind(self) -> str:
