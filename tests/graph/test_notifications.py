@@ -114,7 +114,7 @@ async def test_a_run_that_fails_twice_is_notified_about_twice_with_the_kind_of_e
     ("limits", "resource"),
     [
         ({"max_calls": 5}, "calls"),
-        ({"max_tokens": 12_000}, "tokens"),
+        ({"max_tokens": 40_000}, "tokens"),
     ],
 )
 async def test_most_of_a_limit_is_notified_about_once_and_again_when_the_limit_was_raised(
