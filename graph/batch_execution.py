@@ -29,7 +29,7 @@ from .executor import RunExecutor
 from .exit_status import RunStatus
 from .intake import Given
 from .resuming import Resuming
-from .run import Run, budget_error, error_facts
+from .run import Run, budget_error, error_facts, unexpected
 
 _SAMPLE = 100
 """Runs from whose answers the usual length of one is known."""
@@ -142,9 +142,10 @@ class Batches:
             return await self._resuming.resume(thread_id, changes, on_event, more_time=True)
         except RlmError as error:
             return Run(thread_id, "failed", error=error_facts(error))
-        except Exception:
-            # The execution has recorded it with the run.
-            return await self._resuming.read(thread_id)
+        except Exception as error:
+            # An execution has recorded it with the run; what came before one is known here alone.
+            run = await self._resuming.read(thread_id)
+            return run if run.error else replace(run, status="failed", error=error_facts(unexpected(error)))
         finally:
             del batches[thread_id]
 

@@ -27,7 +27,7 @@ from .build import Graph
 from .execution import ENDING_SECONDS, Execution
 from .notifying import Notifier
 from .resume_points import ResumePoint
-from .run import error_facts
+from .run import error_facts, unexpected
 from .stop_watch import StopWatch
 from .tracing import traced
 
@@ -217,7 +217,7 @@ class RunExecutor:
             outcome.stopped = True
             raise
         except Exception as failure:
-            error = RlmError(f"Something unexpected went wrong: {type(failure).__name__}: {failure}")
+            error = unexpected(failure)
             raise
         finally:
             for watch in watches:

@@ -69,6 +69,11 @@ def error_facts(error: RlmError) -> dict[str, str]:
     return {"type": error.type, "message": error.message, "hint": error.hint}
 
 
+def unexpected(error: Exception) -> RlmError:
+    """Return the error of a run that ended in a way that was not thought of."""
+    return RlmError(f"Something unexpected went wrong: {type(error).__name__}: {error}")
+
+
 def budget_error(note: str) -> dict[str, str]:
     """Return the error of a run whose budget is spent, as `--json` shows it; `note` says which budget."""
     return {"type": "BudgetSpent", "message": sentence(note or "the budget is spent"), "hint": ""}

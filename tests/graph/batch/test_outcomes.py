@@ -4,7 +4,10 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from durable_rlm import Runner
+from durable_rlm.graph.resuming import Resuming
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.graph.batch.conftest import Model, ask, questions, statuses
 
@@ -24,6 +27,22 @@ async def test_a_question_that_fails_stops_no_other_and_alone_is_asked_again(run
     again = await ask(runner, questions(4), model=model.name)
     assert set(statuses(again).values()) == {"answered"}
     assert model.asked[asked:] == ["Word1", "about Word1"]
+
+
+async def test_an_unexpected_error_before_an_execution_is_the_error_of_its_question_alone(
+    runner: Runner, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = Resuming._ready  # pyright: ignore[reportPrivateUsage]
+
+    async def broken(self: Resuming, thread_id: str, *given: Any) -> Any:
+        if thread_id == "q1":
+            raise ZeroDivisionError("a fault")
+        return await ready(self, thread_id, *given)
+
+    monkeypatch.setattr(Resuming, "_ready", broken)
+    runs = await ask(runner, questions(3), model=model.name)
+    assert statuses(runs) == {"q0": "answered", "q1": "failed", "q2": "answered"}
+    assert runs["q1"].error is not None and "ZeroDivisionError: a fault" in runs["q1"].error["message"]
 
 
 async def test_questions_that_wait_for_approval_hold_no_kernel_and_wait_until_decided(
