@@ -270,10 +270,13 @@ class BlobWriter:
             self._file.close()
             target.parent.mkdir(mode=0o700, exist_ok=True)
             with locked(self._blobs.folder, fcntl.LOCK_SH):
+                # An input that is read again replaces what it left before.
+                replaced = target.stat().st_size if target.exists() else 0
                 self._partial.replace(target)
         except OSError as error:
             raise _cannot_write(self._blobs.folder, error) from error
         self._committed = True
+        self._blobs.size.wrote(-replaced)
         self._blobs.failpoint("blob-unsynced")
         self._blobs._sound.add(name)
         if synced:

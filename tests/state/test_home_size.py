@@ -83,6 +83,15 @@ def test_written_bytes_count_at_once_and_those_given_up_do_not(size: HomeSize, b
     assert size.now() == before + MB
 
 
+def test_a_blob_that_is_written_again_counts_once(size: HomeSize, blobs: Blobs) -> None:
+    before, data = size.now(), os.urandom(MB)
+    for _ in range(3):
+        with blobs.writer() as writer:
+            writer.write(data)
+            writer.commit()
+    assert size.now() - before == pytest.approx(MB, abs=MB // 8)
+
+
 def test_changes_by_other_processes_count_once_the_files_are_counted_again(
     home: Path, size: HomeSize, blobs: Blobs, clock: Clock
 ) -> None:
