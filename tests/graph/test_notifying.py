@@ -1,9 +1,11 @@
 """The outbox and its sender: in order, again after failures, given up in the end, and never waited for for long."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -12,8 +14,9 @@ from durable_rlm.graph.notifying import WAITS, Notifier
 from durable_rlm.graph.wiring import open_home
 from durable_rlm.nodes.notify.failures import SendingFailed
 from durable_rlm.nodes.runtime.dependencies import Stores
-from durable_rlm.state.budget import Limits
+from durable_rlm.state.budget import BudgetLedger, Limits
 from durable_rlm.state.notifications import Kind, Occurrence
+from durable_rlm.state.usage import UsageTotals
 from tests.fake_sleep import FakeSleep
 
 NOW = 1_000_000.0
@@ -86,6 +89,30 @@ async def test_an_event_that_is_entered_again_is_sent_once(stores: Stores) -> No
         await sending.notifier.settle(10)
     assert sorted(name for name, _ in target.sent) == ["one", "two"]
     assert len({event for _, event in target.sent}) == 1
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["held", "lost"])
+async def test_only_the_process_that_holds_the_lease_enters_that_most_of_a_limit_is_used(
+    stores: Stores, held: bool
+) -> None:
+    run = SimpleNamespace(ledger=BudgetLedger(Limits(max_turns=1, max_calls=10), UsageTotals(model_calls=9)))
+    looks: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 3:
+            raise asyncio.CancelledError
+
+    active_runs = cast(Any, SimpleNamespace(find=lambda name: run))
+    notifier = Notifier(stores, active_runs, cast(Any, None), send=cast(Any, Target(hangs=True)), sleep=sleep)
+    await stores.leases.acquire("t")
+    if not held:
+        await stores.database.commit(lambda connection: connection.execute("UPDATE leases SET token = token + 1"))
+    with contextlib.suppress(asyncio.CancelledError):
+        await notifier.watch("t")
+    assert await stores.notifications.count("t") == (2 if held else 0), "one for each target"
+    notifier.hurry()
+    await notifier.close()
 
 
 async def test_an_event_that_is_entered_while_the_sender_ends_is_sent(stores: Stores) -> None:
