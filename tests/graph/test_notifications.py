@@ -215,7 +215,7 @@ async def test_a_sub_rlm_is_not_notified_about(runner: Runner, receiver: Webhook
     (tmp_path / "m.py").write_text(body.replace("def root(messages):\n", own))
     run = await ask(runner, script, max_depth=2)
     assert run.status == "answered", run.error
-    assert kinds(receiver) == ["answered"]
+    assert kinds(receiver) == ["answered"] and outbox(tmp_path / "home") == [("t", "env:HOOK", True)]
     assert run.answer == "2" and len(await runner.queries.calls("t")) == 1
 
 
