@@ -18,7 +18,7 @@ from ..nodes.notify.targets import check_targets
 from ..nodes.runtime.concurrency import run_levels
 from ..nodes.runtime.dependencies import Dependencies
 from ..state.db.connection import Unit
-from ..state.errors import InputError, RlmError, ThreadExists, UsageError
+from ..state.errors import InputError, RlmError, RunBusy, ThreadExists, UsageError, cli_command
 from ..state.input.context import ContextRef
 from ..state.settings import RunSettings, first_problem, saved_settings
 from ..state.threads import Thread
@@ -77,13 +77,14 @@ class Entering:
         """Enter all questions that have no run yet, in one transaction, and return all in their order.
 
         Raises QuestionsRefused, UsageError, InputError for the shared input, ModelSetupError, NoSandbox,
-        KernelStartFailed, all with nothing saved.
+        KernelStartFailed, and RunBusy while another call asks them, all with nothing saved.
         """
         await check_settings(self._settings)
         asked = [one for question in questions if (one := await self._checked(question, context, prefix))]
         self._find_duplicates(questions)
         await self._find_runs(asked, prefix)
         self._refuse(questions)
+        await self._refuse_twice(asked)
         if any(one.row is None for one in asked):
             check_targets(self._settings.notify, self._settings.notify_key, self._deps.stores.home.parent)
             await check_room(self._settings, self._deps)
@@ -107,6 +108,18 @@ class Entering:
             order = {question.id: number for number, question in enumerate(questions)}
             problems = sorted(self._problems, key=lambda problem: order[problem[0]])
             raise QuestionsRefused(problems, len(questions))
+
+    async def _refuse_twice(self, asked: Sequence[_Asked]) -> None:
+        """Raise RunBusy while a process asks these questions: two would each have the whole budget and all places."""
+        left = [one.thread_id for one in asked if one.row and one.row.status != "answered"]
+        holders = await self._deps.stores.leases.in_batches(left)
+        if holders:
+            process = next(iter(holders.values())).get("pid")
+            raise RunBusy(
+                f"Process {process} asks these questions now; {len(holders):,} of them are under way.",
+                hint=f"{cli_command('list', '--running')} shows them, {cli_command('stop', '--all')} stops all. "
+                "Afterwards the same command prints the answers.",
+            )
 
     def _note(self, question: Question, error: RlmError) -> None:
         said = error.message.removesuffix(".")

@@ -158,7 +158,7 @@ class RunExecutor:
             top, *_ = names = await self._names_to_hold(thread_id)
             for name in names:
                 try:
-                    await self._stores.leases.acquire(name)
+                    await self._stores.leases.acquire(name, batch=name in self._active_runs.batches)
                 except RunBusy as busy:
                     if name == thread_id:
                         raise

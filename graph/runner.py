@@ -199,8 +199,9 @@ class Runner:
         When the iterator is closed early, all runs are stopped; after `stop_all`, no further question is begun, and
         those that were not have the status `stopped`.
 
-        Raises QuestionsRefused for questions that cannot be asked, all of them listed, and what `run` raises, before
-        anything is saved; what goes wrong with one run later is in its `Run.status`.
+        Raises QuestionsRefused for questions that cannot be asked, all of them listed, RunBusy while another call asks
+        them, and what `run` raises, before anything is saved; what goes wrong with one run later is in its
+        `Run.status`.
         """
         resolved, on_any = resolve({**settings}), on_event or ignore_question_event
         if resolved.of_folder:

@@ -12,7 +12,7 @@ import os
 import socket
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -88,14 +88,19 @@ class Leases:
         self._left: dict[str, int] = {}
         """Tokens of threads that are no longer held, although the release could not be written yet."""
 
-    async def acquire(self, thread_id: str) -> None:
-        """Take the thread. Raises RunBusy while a living process (this one included) holds it."""
+    async def acquire(self, thread_id: str, *, batch: bool = False) -> None:
+        """Take the thread. Raises RunBusy while a living process (this one included) holds it.
+
+        `batch` says that it is one of many questions that are asked together (`in_batches`).
+        """
         if thread_id in self._held:
             raise RunBusy(f"{thread_id} is already running in this process.")
         ensure_storable({"thread_id": thread_id}, "The run")
         now, left = self._clock(), self._left.get(thread_id)
         taking = asyncio.ensure_future(
-            self._database.commit(lambda connection: _acquire(connection, thread_id, now, left), "lease-taken")
+            self._database.commit(
+                lambda connection: _acquire(connection, thread_id, now, left, batch=batch), "lease-taken"
+            )
         )
         try:
             self._held[thread_id] = await asyncio.shield(taking)
@@ -172,6 +177,15 @@ class Leases:
         wanted = set(thread_ids)
         return {row[0] for row in rows if row[0] in wanted and not is_dead(_owner(row[1]), row[2], now)}
 
+    async def in_batches(self, thread_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Return the holders of those of the threads that a living process, this one too, asks in a batch now."""
+        rows = await self._database.read("SELECT thread_id, owner, renewed FROM leases WHERE owner IS NOT NULL")
+        now, wanted = self._clock(), set(thread_ids)
+        found = [(name, _owner(owner), renewed) for name, owner, renewed in rows if name in wanted]
+        return {
+            name: owner for name, owner, renewed in found if owner.get("batch") and not is_dead(owner, renewed, now)
+        }
+
     def fence(self, connection: sqlite3.Connection, thread_id: str) -> None:
         """Invalidate the token of the thread's last holder, inside a transaction, and leave the thread unheld.
 
@@ -209,7 +223,9 @@ def _owner(found: str | bytes) -> dict[str, Any]:
     return owner if isinstance(owner, dict) else {}
 
 
-def _acquire(connection: sqlite3.Connection, thread_id: str, now: float, left: int | None = None) -> int:
+def _acquire(
+    connection: sqlite3.Connection, thread_id: str, now: float, left: int | None = None, *, batch: bool = False
+) -> int:
     """Take the thread unless a living process holds it. Return the new token.
 
     `left`: the token of this process's own lease, which it has given up although the row does not say so.
@@ -227,6 +243,6 @@ def _acquire(connection: sqlite3.Connection, thread_id: str, now: float, left: i
         "INSERT INTO leases (thread_id, token, owner, renewed) VALUES (?, ?, ?, ?) "
         "ON CONFLICT (thread_id) DO UPDATE SET token = excluded.token, owner = excluded.owner, "
         "renewed = excluded.renewed, stop = NULL, stop_all = 0",
-        (thread_id, token, json.dumps(this_process()), now),
+        (thread_id, token, json.dumps({**this_process(), **({"batch": True} if batch else {})}), now),
     )
     return token

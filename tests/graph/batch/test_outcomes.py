@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from durable_rlm import Runner
+from durable_rlm import RunBusy, Runner
 from durable_rlm.graph.resuming import Resuming
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.graph.batch.conftest import Model, ask, questions, statuses
@@ -187,3 +187,21 @@ class LivingKernels(MemoryKernels):
 
         session.close = closed  # pyright: ignore[reportAttributeAccessIssue]
         return session
+
+
+async def test_a_batch_that_is_asked_is_refused_a_second_time_and_answers_afterwards(
+    runner: Runner, model: Model, tmp_path: Path
+) -> None:
+    _wait_at(model, "Word1")
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as other:
+        first = asyncio.create_task(ask(other, questions(3), model=model.name))
+        while "about Word1" not in model.asked:
+            await asyncio.sleep(0)
+        asked = len(model.asked)
+        with pytest.raises(RunBusy, match="asks these questions now") as refused:
+            await ask(runner, questions(4), model=model.name)
+        assert "rlm stop --all" in refused.value.hint and len(model.asked) == asked
+        await other.stop("q1")
+        assert (await first)["q1"].status == "stopped"
+    model.write("")
+    assert set(statuses(await ask(runner, questions(4), model=model.name)).values()) == {"answered"}
