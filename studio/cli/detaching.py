@@ -21,6 +21,7 @@ import typer
 
 from ...state.errors import StoreError, UsageError
 from ...state.logs import LogFile, log_name
+from ...state.wording import counted
 from ..invocation import Invocation
 from ..terminal.console import put, say
 from ..terminal.escape import safe, safe_json, safe_line, short_id
@@ -64,7 +65,8 @@ class Detached:
             sys.stderr = LogStream(file, 2, self._clock)
         # An error from here on belongs in the log, as a sentence.
         self._invocation.json = False
-        say(f"Process {os.getpid()} runs {'several questions' if thread_id is None else safe_line(thread_id)}.")
+        doing = f"runs {safe_line(thread_id or '')}" if thread_ids is None else f"asks {_questions(thread_ids)}"
+        say(f"Process {os.getpid()} {doing}.")
         # The process at the terminal may have been killed.
         with contextlib.suppress(OSError), os.fdopen(self._answer, "w") as answer:
             json.dump(about, answer)
@@ -141,17 +143,24 @@ def _end_as(child: int) -> NoReturn:
     )
 
 
+def _questions(thread_ids: Sequence[str]) -> str:
+    return counted(len(thread_ids), "question")
+
+
 def _say_begun(invocation: Invocation, process: int, about: dict[str, Any]) -> None:
     """Print what has begun, and the commands that follow, stop and wait for it."""
     ids: dict[str, Any] = about["ids"]
     thread: str | None = ids.get("thread_id")
     if invocation.json:
         put(safe_json({**ids, "pid": process}))
-    else:
+    elif thread is not None or not sys.stdout.isatty():
+        # Hundreds of names are for a program that reads them.
         put("\n".join(safe(name) for name in ids.get("thread_ids", [thread])))
     if thread is None:
-        say(f"Detached: process {process}.")
-        say(f"Look: {command_line(invocation, 'list', '--running')}", whole=True)
+        say(f"Detached: {_questions(ids['thread_ids'])}, process {process}.")
+        looks = [command_line(invocation, "list", "--running"), command_line(invocation, "stop", "--all")]
+        say(f"Look: {looks[0]} · Stop: {looks[1]}", whole=True)
+        say("Once it has ended, the same command without --detach prints the answers.", whole=True)
     else:
         name = short_id(thread)
         invocation.thread = thread

@@ -86,7 +86,8 @@ class RunAttempt:
     """The outcome of the work. `run` is None when it was stopped before anything was saved."""
 
     run: "Run | None"
-    seconds: float
+    seconds: float | None
+    """None when the time of the execution is not known."""
     limits: dict[str, float] = field(default_factory=dict[str, float])
     """Limits with which the run could continue, when its budget is spent."""
     sub_rlms: int = 0
@@ -190,7 +191,7 @@ def _decided(
     if came.run is None:
         # Stopped before the decision was taken: the run waits as before.
         return replace(before, pending=None)
-    return replace(came, seconds=before.seconds + came.seconds)
+    return replace(came, seconds=(before.seconds or 0.0) + (came.seconds or 0.0))
 
 
 async def _standing(runner: "Runner", thread: str, on_event: OnEvent) -> "Run":

@@ -21,8 +21,11 @@ _UNFINISHED = ("failed", "stopped", "budget", "busy")
 def ended(run: "Run", seconds: float | None, sub_rlms: int = 0, read: str = "") -> str:
     """Return one line with status, turns, sub-RLMs, calls, tokens, cost, time, what was read, and thread.
 
-    `seconds` is None when the time is not known: that of an execution that was killed is not saved.
+    `seconds` is None when the time is not known: that of an execution that was killed is not saved. What a busy run has
+    taken by now only the process knows that executes it.
     """
+    if run.status == "busy":
+        return f"busy · thread {safe_line(run.thread_id)}"
     turns = "directly" if run.status == "answered" and not run.turns else counted(run.turns, "turn")
     children = [counted(sub_rlms, "sub-RLM")] if sub_rlms else []
     took = [] if seconds is None else [duration(seconds)]
@@ -79,7 +82,7 @@ def what_next(run: "Run", invocation: Invocation, limits: dict[str, float]) -> l
         case "budget":
             return [f"Go on: {command_line(invocation, 'resume', name, *as_flags(limits))}"]
         case "busy":
-            return [f"Wait for it: {command_line(invocation, 'wait', name)}"]
+            return [f"Follow it: {command_line(invocation, 'show', name, '--follow')}"]
         case "paused":
             return [*waits_for(run, invocation), f"Look: {look[0]}"]
 

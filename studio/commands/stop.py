@@ -1,5 +1,6 @@
 """The `rlm stop` command, which stops a run of any process."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -74,8 +75,7 @@ def stop(
         documents: list[dict[str, Any]] = [{"thread_id": one.name, "status": one.status} for one in stops]
         put(safe_json(documents if everything else documents[0]))
     elif wait:
-        for one in stops:
-            _say_what_became_of(one, invocation)
+        _say_what_became_of(stops, invocation)
     if wait and any(one.status == _STOPPING for one in stops):
         if not invocation.json:
             say("No longer waiting; the request stays.")
@@ -149,7 +149,7 @@ async def _followed(stores: "Stores", stops: list[_Stop], *, wait: bool) -> None
     from ..cli.waiting import Remarks
 
     remarks = Remarks(asked_to_stop=True)
-    tops = [await _say_asked(stores, one.name, remarks) for one in stops]
+    tops = await _say_asked(stores, [one.name for one in stops], remarks)
     for one, top in zip(stops, tops, strict=True):
         if wait:
             # The whole tree ends, of which a sub-RLM may have its answer already.
@@ -157,27 +157,36 @@ async def _followed(stores: "Stores", stops: list[_Stop], *, wait: bool) -> None
             one.status = (await RunQueries(stores).about(one.name))["status"]
 
 
-async def _say_asked(stores: "Stores", name: str, remarks: "Remarks") -> str:
-    """Say which process was asked to stop which run. Return the run at the top of the tree."""
+async def _say_asked(stores: "Stores", names: list[str], remarks: "Remarks") -> list[str]:
+    """Say which process was asked to stop which runs. Return the runs at the top of their trees."""
     from ...graph.stopping import holder_of
+    from ...state.wording import listed
     from ..cli.waiting import process_named
 
-    top = await stores.threads.top_of(name)
-    if top != name:
-        say(f"{safe_line(name)} is a part of {safe_line(top)}, which is stopped as a whole.", whole=True)
-    if holder := await holder_of(stores, top):
-        say(f"{process_named(holder)} was asked to stop {safe_line(top)}.", whole=True)
-        remarks.look(holder)
-    return top
+    tops, asked = [await stores.threads.top_of(name) for name in names], dict[str, list[str]]()
+    for name, top in zip(names, tops, strict=True):
+        if top != name:
+            say(f"{safe_line(name)} is a part of {safe_line(top)}, which is stopped as a whole.", whole=True)
+        if holder := await holder_of(stores, top):
+            asked.setdefault(process_named(holder), []).append(safe_line(top))
+            remarks.look(holder)
+    for process, its in asked.items():
+        say(f"{process} was asked to stop {listed(its, _MOST_NAMED)}.", whole=True)
+    return tops
 
 
-def _say_what_became_of(one: _Stop, invocation: Invocation) -> None:
-    if one.status == _STOPPING:
+def _say_what_became_of(stops: list[_Stop], invocation: Invocation) -> None:
+    stops = [one for one in stops if one.status != _STOPPING]
+    if len(stops) > _MOST_NAMED:
+        counts = Counter(one.status for one in stops)
+        say(f"{len(stops):,} runs: {', '.join(f'{n:,} {status}' for status, n in counts.most_common())}", style="bold")
+        say(f"Look: {command_line(invocation, 'list')}", whole=True)
         return
-    name = short_id(one.name)
-    next_command = "review" if one.status == "paused" else "resume"
-    say(f"{safe_line(one.name)}: {one.status}", style="bold")
-    say(
-        f"{'Its answer' if one.status == 'answered' else 'Go on'}: {command_line(invocation, next_command, name)}",
-        whole=True,
-    )
+    for one in stops:
+        name = short_id(one.name)
+        next_command = "review" if one.status == "paused" else "resume"
+        say(f"{safe_line(one.name)}: {one.status}", style="bold")
+        say(
+            f"{'Its answer' if one.status == 'answered' else 'Go on'}: {command_line(invocation, next_command, name)}",
+            whole=True,
+        )

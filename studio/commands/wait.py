@@ -46,7 +46,7 @@ def wait(
 
     thread = thread_or_last(invocation, thread)
     delivery, began = Delivery.to(output, files), time.monotonic()
-    name, ended = from_stores(invocation, lambda stores: _waited(stores, thread))
+    name, ended, waited = from_stores(invocation, lambda stores: _waited(stores, thread))
     if not ended:
         _report_interrupted(invocation, name)
 
@@ -59,11 +59,13 @@ def wait(
         came = drive(cli_run, home)
     finally:
         home.end()
-    raise typer.Exit(report_outcome(cli_run, replace(came, seconds=time.monotonic() - began)))
+    # The time of a run that had ended before is not that of this command.
+    seconds = time.monotonic() - began if waited else None
+    raise typer.Exit(report_outcome(cli_run, replace(came, seconds=seconds)))
 
 
-async def _waited(stores: "Stores", thread: str) -> tuple[str, bool]:
-    """Wait for the run. Return its name, and False when a signal ended the waiting first."""
+async def _waited(stores: "Stores", thread: str) -> tuple[str, bool, bool]:
+    """Wait for the run. Return its name, False when a signal ended the waiting first, and whether it was executed."""
     from ...graph.queries import RunQueries
     from ...graph.stopping import wait_until_idle
     from ..cli.waiting import Remarks, process_named, uninterrupted
@@ -79,7 +81,8 @@ async def _waited(stores: "Stores", thread: str) -> tuple[str, bool]:
             say(f"{process_named(holder)} runs {safe_line(name)}. Ctrl-C ends the waiting, and the run goes on.")
         remarks.look(holder)
 
-    return name, await uninterrupted(wait_until_idle(stores, name, look))
+    ended = await uninterrupted(wait_until_idle(stores, name, look))
+    return name, ended, begun
 
 
 def _report_interrupted(invocation: Invocation, name: str) -> None:

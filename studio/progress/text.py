@@ -5,7 +5,7 @@ from typing import Any
 
 from ...state.wording import counted, duration, megabytes
 from ..terminal.escape import safe_line
-from .state import Progress
+from .state import Progress, Retry
 
 _OF_CHILDREN = ("running", "answered", "failed", "waiting for approval")
 _MARKS = {"ok": "ran", "error": "ended in an error", "timeout": "was stopped", "died": "died"}
@@ -112,7 +112,12 @@ def retry_line(progress: Progress) -> str:
     retry = progress.retry
     if retry is None or (left := retry.at - progress.clock()) < 0:
         return ""
-    return f"{safe_line(retry.model, 40)}: {safe_line(retry.reason, 80)}, again in {duration(left)}"
+    return f"{failed_request(retry)}, again in {duration(left)}"
+
+
+def failed_request(retry: Retry) -> str:
+    """Return the model of a request that is repeated, and why it is."""
+    return f"{safe_line(retry.model, 40)}: {safe_line(retry.reason, 80)}"
 
 
 def spoken(event: Mapping[str, Any], progress: Progress) -> list[str]:

@@ -18,7 +18,7 @@ from ..progress.text import reading_of, retry_line, spent, spoken
 from ..terminal.console import cursor_moves, say, stderr_console
 from ..terminal.escape import safe_line
 from ..terminal.tables import STATUS_STYLES
-from .progress import WORDS, BatchProgress, counts, doing, totals
+from .progress import WORDS, BatchProgress, counts, doing, totals, under_way
 
 if TYPE_CHECKING:
     from ...graph.run import Run
@@ -103,7 +103,7 @@ class PlainLines:
             if not event.get("done"):
                 say(reading_of(state))
         elif self.progress.begun:
-            say(f"{counts(self.progress)} · {len(self.progress.running):,} running · {totals(self.progress)}")
+            say(f"{counts(self.progress)} · {under_way(self.progress)} · {totals(self.progress)}")
 
     def ended(self, id: str, run: "Run") -> None:
         """Process the end of a question, and print a line about one that was executed now."""

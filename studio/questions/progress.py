@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...state.wording import duration
 from ..progress.state import Progress
-from ..progress.text import calls_line, children_line, spent, turn_title, writing_line
+from ..progress.text import calls_line, children_line, failed_request, retry_line, spent, turn_title, writing_line
 from ..terminal.escape import safe_line
 
 if TYPE_CHECKING:
@@ -142,6 +142,13 @@ def counts(progress: BatchProgress) -> str:
             parts.append(f"{number:,} {words}{before}")
     ended = f"{progress.number_ended:,} of {progress.total:,} ended"
     return f"{ended}: {' · '.join(parts)}" if parts else ended
+
+
+def under_way(progress: BatchProgress) -> str:
+    """Return how many questions are under way, and how many of them repeat a request, with the first reason."""
+    again = [one.retry for one in progress.running.values() if one.retry and retry_line(one)]
+    why = f", {len(again):,} repeat a request ({failed_request(again[0])})" if again else ""
+    return f"{len(progress.running):,} running{why}"
 
 
 def totals(progress: BatchProgress) -> str:

@@ -186,7 +186,7 @@ def test_the_exit_status_follows_the_runs_status_and_json_is_the_run(rlm: Rlm, f
     [
         ("failed", "Go on: rlm resume openai"),
         ("budget", "Go on: rlm resume openai --max-calls 40"),
-        ("busy", "Wait for it: rlm wait openai"),
+        ("busy", "Follow it: rlm show openai --follow"),
     ],
 )
 @pytest.mark.parametrize("message", ["openai:m was not found", "notes/a.txt is damaged", "named is being run"])

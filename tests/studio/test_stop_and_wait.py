@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -16,6 +17,8 @@ from durable_rlm.graph.stopping import Holder
 from durable_rlm.state.db.checksums import register_function
 from durable_rlm.state.leases import _ticks, this_process
 from durable_rlm.studio.cli.waiting import Remarks
+from durable_rlm.studio.commands.stop import _say_what_became_of, _Stop
+from durable_rlm.studio.invocation import Invocation
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import DATABASE
 from tests.scripts import repl, write_script
@@ -129,6 +132,24 @@ def test_the_only_running_run_needs_no_name_and_of_several_each_is_listed(rlm: R
     stopping = [{"thread_id": name, "status": "stopping"} for name in ("other-run", "spent-run")]
     assert json.loads(rlm("stop", "--all", "--json").out) == stopping
     assert requests(home) == [("other-run", 1), ("spent-run", 1)]
+
+
+def test_the_runs_of_one_process_are_one_line(rlm: Rlm, home: Path, hold: Hold) -> None:
+    hold("other-run", "spent-run")
+    said = rlm("stop", "--all").err
+    assert said == f"Process {os.getppid()} was asked to stop other-run, spent-run.\n"
+
+
+def test_of_many_runs_that_were_stopped_only_the_counts_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    stops = [_Stop(f"q{number}", "answered" if number == 3 else "stopped") for number in range(200)]
+    _say_what_became_of(stops, Invocation(Path(".rlm")))
+    assert capsys.readouterr().err == "200 runs: 199 stopped, 1 answered\nLook: rlm list\n"
+
+
+def test_waiting_for_a_run_that_has_ended_says_no_time(rlm: Rlm, home: Path) -> None:
+    done = rlm("wait", "answered-run")
+    assert done.code == 0 and "answered · 2 turns · 2 model calls · " in done.err
+    assert not re.search(r" \d\.\d s ", done.err)
 
 
 def test_the_machine_of_a_process_is_named_if_it_is_another_one(rlm: Rlm, home: Path, hold: Hold) -> None:

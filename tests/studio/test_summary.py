@@ -22,6 +22,7 @@ def test_the_summary_line_gives_the_status_and_the_usage() -> None:
     assert ended(run, 11.24) == (
         f"answered · 6 turns · 131 model calls + 7 reused · 84,120 tokens · $0.5000 · 11 s · thread {UUID}"
     )
+    assert ended(Run("t", "busy"), 1.5) == "busy · thread t", "what it has taken is not known here"
     assert ended(run, 11.24, 50).startswith("answered · 6 turns · 50 sub-RLMs · 131 model calls")
 
 
@@ -31,7 +32,7 @@ def test_the_summary_line_gives_the_status_and_the_usage() -> None:
         ("answered", "Look: rlm show 1f2e3d4c · rlm calls 1f2e3d4c"),
         ("stopped", "Go on: rlm resume 1f2e3d4c"),
         ("failed", "Go on: rlm resume 1f2e3d4c"),
-        ("busy", "Wait for it: rlm wait 1f2e3d4c"),
+        ("busy", "Follow it: rlm show 1f2e3d4c --follow"),
         ("paused", "Waits for approval."),
     ],
 )

@@ -14,6 +14,7 @@ from durable_rlm.studio.questions.progress import BatchProgress, counts, totals
 from tests.studio.conftest import HOSTILE
 from tests.studio.questions.conftest import USAGE, answered
 
+RETRY: Mapping[str, Any] = {"event": "retry", "model": "openai:m", "reason": "server (503)", "seconds": 20.0}
 BEGUN: Mapping[str, Any] = {"event": "begun", "thread_id": ""}
 
 
@@ -138,6 +139,24 @@ def test_plain_lines_report_each_end_and_the_whole_every_few_seconds(
         "3 of 4 ended: 2 answered (1 before) · 1 failed · 1 running · 3.0 s · 6 model calls · 360 tokens · $0.7500",
         "c: A \\u202enotice.",
     ]
+
+
+def test_plain_lines_say_how_many_questions_repeat_a_request_and_why(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    display = PlainLines(BatchProgress(4, clock))
+    display.update("", BEGUN)
+    for name in "abc":
+        display.update(name, turn())
+    clock.now += 3
+    display.update("a", RETRY)
+    clock.now += 3
+    display.update("b", RETRY)
+    clock.now += 60
+    display.update("b", turn(2))
+    said = [line.split(" · ")[1] for line in capsys.readouterr().err.splitlines()]
+    again = "3 running, {} repeat a request (openai:m: server (503))"
+    assert said == [again.format(1), again.format(2), "3 running"]
 
 
 def test_no_time_left_is_estimated_from_answers_that_were_only_read(clock: Clock) -> None:
