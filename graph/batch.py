@@ -39,7 +39,8 @@ class QuestionsRefused(UsageError):
         refused = len({name for name, _ in problems})
         super().__init__(
             f"{refused} of {number} questions cannot be asked, so none was:\n{listed}",
-            hint="Correct them, and ask again: those that are answered cost nothing.",
+            hint="Correct them, and ask again: those that are answered cost nothing. Where a thread exists, choose "
+            "another --thread, or the question and the input that it was begun with.",
         )
         self.problems = list(problems)
         """The id of each question that cannot be asked, with what is wrong and what to do."""

@@ -116,14 +116,17 @@ class Entering:
         if holders:
             process = next(iter(holders.values())).get("pid")
             raise RunBusy(
-                f"Process {process} asks these questions now; {len(holders):,} of them are under way.",
+                f"Process {process} asks these questions now ({len(holders):,} under way).",
                 hint=f"{cli_command('list', '--running')} shows them, {cli_command('stop', '--all')} stops all. "
                 "Afterwards the same command prints the answers.",
             )
 
     def _note(self, question: Question, error: RlmError) -> None:
-        said = error.message.removesuffix(".")
-        self._problems.append((question.id, f"{said}. {error.hint}".strip()))
+        said, hint = error.message.removesuffix("."), error.hint
+        if isinstance(error, ThreadExists):
+            # The same for hundreds of questions: the caller says it once.
+            hint = ""
+        self._problems.append((question.id, f"{said}. {hint}".strip()))
 
     def _find_duplicates(self, questions: Sequence[Question]) -> None:
         seen: set[str] = set()

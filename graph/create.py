@@ -140,9 +140,11 @@ async def make_ready(kernels: Kernels, settings: RunSettings) -> None:
 def check_same_run(thread: Thread, question: str, given: str) -> None:
     """Check that the run asks `question` of the input whose digest is `given`. Raises ThreadExists."""
     if (thread.question, thread.input) != (question, given):
-        existing = shortened_line(thread.question, 80)
+        what = f"something else: {shortened_line(thread.question, 80)}"
+        if thread.question == question:
+            what = "the same question about another input"
         raise ThreadExists(
-            f"The thread {thread.thread_id} exists and asks something else: {existing}",
+            f"The thread {thread.thread_id} exists and asks {what}",
             hint=f"Choose another --thread, or resume it: {cli_command('resume', thread.thread_id)}",
         )
 

@@ -1,5 +1,6 @@
 """The `rlm run` command, which asks a question over an input."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -70,6 +71,11 @@ def run(
         from ..questions.asking import start as ask
 
         given = [*([] if question is None else [question]), *(paths or [])]
+        if question and " " in question and "*" not in question and not Path(question).exists():
+            raise UsageError(
+                f"With --questions all arguments are paths, and there is no file or folder {question}",
+                hint="Put the question into the file, or leave out --questions.",
+            )
         ask(invocation, questions, given, settings, **places, tracing=chosen(tracing), detach=detach)
         return
     if question is None:

@@ -212,7 +212,7 @@ async def _follow(runner: "Runner", batch: Batch) -> None:
     except QuestionsRefused as refused:
         problems = Problems(batch.file.name, len(questions))
         problems.found = [(batch.by_id[id].line, _words(words)) for id, words in refused.problems]
-        problems.refuse()
+        problems.refuse(f"Nothing was asked. {refused.hint}")
         raise
 
 

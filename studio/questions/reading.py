@@ -50,8 +50,8 @@ class Problems:
     """The number of lines that were read, without empty ones."""
     found: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
 
-    def refuse(self) -> None:
-        """Raise QuestionsUnusable, which lists every problem, unless there is none."""
+    def refuse(self, hint: str = "") -> None:
+        """Raise QuestionsUnusable, which lists every problem, if there is any. Default of `hint`: a line's form."""
         if not self.found:
             return
         bad = len({line for line, _ in self.found})
@@ -59,7 +59,8 @@ class Problems:
         listed = [f"  line {line:,}: {problem}" for line, problem in sorted(self.found)]
         raise QuestionsUnusable(
             "\n".join([head, *listed]),
-            hint='Nothing was asked. A line is an object: {"id": "q1", "question": "…"}, with "paths" (a list) and '
+            hint=hint
+            or 'Nothing was asked. A line is an object: {"id": "q1", "question": "…"}, with "paths" (a list) and '
             '"schema" (an object, or a file) if it needs them.',
         )
 

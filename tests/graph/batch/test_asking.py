@@ -117,7 +117,10 @@ async def test_a_changed_input_is_refused_for_each_question_with_what_to_do(
     with pytest.raises(QuestionsRefused) as refused:
         await ask(runner, questions(3), [text], model=model.name)
     assert [name for name, _ in refused.value.problems] == ["q0", "q1"]
-    assert all("input has changed" in words and "--thread" in words for _, words in refused.value.problems)
+    assert all(words.endswith("input has changed since it was begun.") for _, words in refused.value.problems)
+    assert "another --thread" in refused.value.hint
+    with pytest.raises(QuestionsRefused, match="q0 exists and asks the same question about another input"):
+        await ask(runner, questions(1), "the text itself", model=model.name)
     assert len(await runner.queries.runs()) == 2
 
 

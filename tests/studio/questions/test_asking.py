@@ -214,6 +214,14 @@ def test_problems_that_the_engine_finds_have_line_numbers_too(engine: Install, q
     done = questions(lines="\n".join(f'\n{{"id": "{one}", "question": "Q?"}}' for one in "abc"))
     assert done.code == 2 and done.out == ""
     assert "line 2: the thread a asks something else: \\x1b[2J\n  line 6: its input has changed" in done.err
+    assert "Nothing was asked." in done.err and "choose another --thread" in done.err and '{"id"' not in done.err
+
+
+def test_a_question_beside_a_file_of_questions_is_said_to_be_no_path(engine: Install, questions: Any) -> None:
+    fake = engine()
+    done = questions("Which of them ends early?", lines='{"id": "a", "question": "Q?"}')
+    assert done.code == 2 and not fake.asked
+    assert "all arguments are paths, and there is no file or folder Which of them ends early?" in done.err
 
 
 def test_a_model_is_needed(engine: Install, rlm: Rlm, tmp_path: Path) -> None:
