@@ -174,9 +174,11 @@ class RunExecutor:
         return list(dict.fromkeys([top, thread_id]))
 
     async def _release(self, thread_id: str) -> None:
+        token = self._stores.leases.token(thread_id)
         # If the release cannot be written now, the end of this process shows it, or the next `acquire` settles it.
         with contextlib.suppress(StoreError):
-            await self._stores.leases.release(thread_id)
+            if await self._stores.leases.release(thread_id) and token is not None:
+                self._stop_watch.meet_all(thread_id, token)
 
     async def _run(
         self,

@@ -56,6 +56,14 @@ class StopWatch:
             with contextlib.suppress(StoreError):
                 await self.look()
 
+    def meet_all(self, thread_id: str, token: int) -> None:
+        """Stop everything for a request that was found when this lease was released, unless a look has found it.
+
+        A run may end between two looks, and its process may then begin another one.
+        """
+        if (thread_id, token) not in self._met:
+            self._stop_all()
+
     async def look(self) -> None:
         """Stop what was asked to be stopped since the last look, by any process. Raises StoreError."""
         version = await self._database.version()

@@ -111,18 +111,24 @@ class Leases:
                 await self.release(thread_id)
             raise
 
-    async def release(self, thread_id: str) -> None:
-        """Release the thread. Does nothing when another process has taken it over. Raises StoreError."""
+    async def release(self, thread_id: str) -> bool:
+        """Release the thread. Does nothing when another process has taken it over. Raises StoreError.
+
+        Return whether another process has asked meanwhile that this one stop all its runs: from now on no request can
+        be entered beside this lease, so that none is missed by a process that goes from one run to the next.
+        """
         token = self._held.pop(thread_id, None)
         if token is None:
-            return
+            return False
         self._left[thread_id] = token
-        statement = "UPDATE leases SET owner = NULL WHERE thread_id = ? AND token = ?"
-        await self._database.commit(
-            lambda connection: connection.execute(statement, (thread_id, token)), "lease-released"
+        where = "WHERE thread_id = ? AND token = ? RETURNING stop = token AND stop_all"
+        statement = f"UPDATE leases SET owner = NULL {where}"
+        rows = await self._database.commit(
+            lambda connection: connection.execute(statement, (thread_id, token)).fetchall(), "lease-released"
         )
         if self._left.get(thread_id) == token:
             del self._left[thread_id]
+        return any(asked for [asked] in rows)
 
     def token(self, thread_id: str) -> int | None:
         """Return the token of the thread's lease, which no other execution has; None when it is not held here."""

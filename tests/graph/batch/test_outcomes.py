@@ -1,6 +1,8 @@
 """Questions of a batch that end in other ways than with an answer, and what the same call does then."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 
 from durable_rlm import RunBusy, Runner
 from durable_rlm.graph.resuming import Resuming
+from durable_rlm.nodes.runtime.events import Event
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.graph.batch.conftest import Model, ask, questions, statuses
 
@@ -105,6 +108,29 @@ async def test_after_a_stop_of_all_no_further_question_begins_and_the_same_call_
     again = await ask(runner, questions(6), model=model.name)
     assert set(statuses(again).values()) == {"answered"}
     assert sorted(model.asked[asked:]) == sorted(["about Word2", *_requests(3, 4, 5)])
+
+
+async def test_a_stop_of_all_from_elsewhere_that_comes_just_before_the_end_of_a_run_is_met(
+    runner: Runner, model: Model, tmp_path: Path
+) -> None:
+    elsewhere = sqlite3.connect(tmp_path / "home" / "checkpoints.sqlite", isolation_level=None)
+    watch = runner._executor._stop_watch  # pyright: ignore[reportPrivateUsage]
+
+    async def look() -> None:
+        """See nothing."""
+
+    def request(question: str, event: Event) -> None:
+        # Between two looks at the requests: the run ends by itself.
+        if question == "q1":
+            elsewhere.execute("UPDATE leases SET stop = token, stop_all = 1 WHERE thread_id = 'q1'")
+
+    watch.look = look  # type: ignore[method-assign]
+    asking = runner.ask_all(questions(4), "the input", model=model.name, concurrency=1, on_event=request)
+    with closing(elsewhere):
+        runs = {question.id: run.status async for question, run in asking}
+    assert runs == {"q0": "answered", "q1": "answered", "q2": "stopped", "q3": "stopped"}
+    assert not {"Word2", "Word3"} & set(model.asked)
+    assert set(statuses(await ask(runner, questions(4), model=model.name)).values()) == {"answered"}
 
 
 async def test_an_iterator_that_is_closed_early_leaves_everything_saved_and_nothing_running(
