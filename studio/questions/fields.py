@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +14,8 @@ from ...state.run_names import MOST_NAME, MOST_QUESTION
 from ..terminal.escape import safe_line
 
 _SHOWN = 60
+_MOST_PROBLEMS = 5
+"""Problems of one kind that are reported of a line: it may have a million fields or paths."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class BadLine(Exception):
 def question_on(line: int, given: Mapping[str, Any], prefix: str, schemas: dict[str, Any]) -> AskedQuestion:
     """Return the question on a line. `schemas` keeps those that were read from files. Raises BadLine."""
     checks = {"id": partial(_id, prefix), "question": _question, "paths": _paths, "schema": partial(_schema, schemas)}
-    problems = [f"unknown field {safe_line(name, _SHOWN)}" for name in given if name not in checks]
+    unknown = (f"unknown field {safe_line(name, _SHOWN)}" for name in given if name not in checks)
+    problems = list(islice(unknown, _MOST_PROBLEMS))
     made: dict[str, Any] = {}
     for name, check in checks.items():
         try:
@@ -95,7 +99,7 @@ def _paths(value: Any) -> tuple[str, ...] | None:
     paths = cast("list[str]", value)
     if not paths:
         raise BadLine('its "paths" are empty: leave them out for the shared input')
-    if problems := [problem for path in paths if (problem := _no_path(path))]:
+    if problems := list(islice(filter(None, map(_no_path, paths)), _MOST_PROBLEMS)):
         raise BadLine(*problems)
     return tuple(paths)
 

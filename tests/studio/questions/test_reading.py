@@ -116,6 +116,14 @@ def test_every_bad_line_is_listed_and_each_of_its_problems(read: Any) -> None:
     ]
 
 
+def test_a_line_of_countless_unknown_fields_and_missing_paths_does_not_flood_the_terminal(read: Any) -> None:
+    fields = {f"f{number}": 1 for number in range(3000)}
+    line = json.dumps({"id": 1, "question": "Q?", "paths": [f"p{number}" for number in range(3000)], **fields})
+    problems = refusal(read, line)
+    assert len(problems) == 10
+    assert "line 1: unknown field f0" in problems and "line 1: there is no file or folder p0" in problems
+
+
 def test_a_number_and_a_text_are_the_same_id(read: Any) -> None:
     assert refusal(read, '{"id": 1, "question": "Q?"}', '{"id": "1", "question": "R?"}') == [
         "line 2: the id 1 is that of line 1"
