@@ -7,7 +7,7 @@ again finds the runs by their names, returns the answered ones, and resumes the 
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -72,7 +72,8 @@ class Batches:
         on_event("", {"event": "begun", "thread_id": ""})
         for one in entered:
             if one.answered:
-                yield one.question, await self._resuming.answered(one.thread_id, partial(on_event, one.question.id))
+                report = partial(on_event, one.question.id)
+                yield one.question, await _readable(one.thread_id, self._resuming.answered(one.thread_id, report))
         left = deque(one for one in entered if not one.answered)
         if not left:
             return
@@ -144,7 +145,7 @@ class Batches:
             return Run(thread_id, "failed", error=error_facts(error))
         except Exception as error:
             # An execution has recorded it with the run; what came before one is known here alone.
-            run = await self._resuming.read(thread_id)
+            run = await _readable(thread_id, self._resuming.read(thread_id))
             return run if run.error else replace(run, status="failed", error=error_facts(unexpected(error)))
         finally:
             del batches[thread_id]
@@ -162,7 +163,9 @@ class Batches:
 
     async def _not_begun(self, one: Entered, asking: _Asking) -> Run:
         """Return the run of a question that is not asked now, because all was stopped or the budget is spent."""
-        run = Run(one.thread_id, "stopped") if one.new else await self._resuming.read(one.thread_id)
+        run = Run(one.thread_id, "stopped")
+        if not one.new:
+            run = await _readable(one.thread_id, self._resuming.read(one.thread_id))
         hindrance = self._hindrance(asking)
         if run.status not in ("stopped", "failed") or hindrance in ("stopped", None):
             return run
@@ -170,3 +173,14 @@ class Batches:
         budget = asking.part.ledger.limits.budget(resource)
         note = f"{budget} for all questions is spent, so this one was not begun; raise it with {FLAGS[resource]}"
         return replace(run, status="budget", error=budget_error(note))
+
+
+async def _readable(thread_id: str, reading: Awaitable[Run]) -> Run:
+    """Return the run that is read, or a failed one where what is saved of it is damaged or was deleted meanwhile.
+
+    That concerns no other question.
+    """
+    try:
+        return await reading
+    except RlmError as error:
+        return Run(thread_id, "failed", error=error_facts(error))

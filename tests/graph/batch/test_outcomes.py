@@ -48,6 +48,18 @@ async def test_an_unexpected_error_before_an_execution_is_the_error_of_its_quest
     assert runs["q1"].error is not None and "ZeroDivisionError: a fault" in runs["q1"].error["message"]
 
 
+async def test_a_damaged_answer_concerns_its_question_alone(model: Model, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    async with Runner.open(home, kernels=MemoryKernels()) as runner:
+        await ask(runner, questions(2), model=model.name)
+    with closing(sqlite3.connect(home / "checkpoints.sqlite", isolation_level=None)) as file:
+        file.execute("UPDATE texts SET body = 'ANOTHER' WHERE CAST(body AS TEXT) = 'ABOUT WORD0'")
+    async with Runner.open(home, kernels=MemoryKernels()) as runner:
+        runs = await ask(runner, questions(3), model=model.name)
+    assert statuses(runs) == {"q0": "failed", "q1": "answered", "q2": "answered"}
+    assert runs["q0"].error is not None and runs["q0"].error["type"] == "StoredDataDamaged"
+
+
 async def test_questions_that_wait_for_approval_hold_no_kernel_and_wait_until_decided(
     tmp_path: Path, model: Model
 ) -> None:
