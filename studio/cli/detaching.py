@@ -115,11 +115,16 @@ def detach(invocation: Invocation) -> Detached:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         return Detached(invocation, answer)
     os.close(answer)
-    for one in heeded():
-        signal.signal(one, lambda number, frame: os.kill(child, number))
+    before = {one: signal.signal(one, lambda number, frame: os.kill(child, number)) for one in heeded()}
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     with os.fdopen(reading) as answered:
         text = answered.read()
+    if not text:
+        # Not yet reaped, so that a signal is still forwarded to this process and no other.
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    # From here on a signal is for this process: a terminal that is closed now does not stop what has begun.
+    for one, handler in before.items():
+        signal.signal(one, handler or signal.SIG_DFL)
     if text:
         _say_begun(invocation, child, json.loads(text))
         raise typer.Exit(0)
@@ -128,14 +133,11 @@ def detach(invocation: Invocation) -> Detached:
 
 def _end_as(child: int) -> NoReturn:
     """End as the process did that ended before its run had begun, and has said why."""
-    # Not yet reaped, so that a signal is still forwarded to this process and no other.
-    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
-    for one in heeded():
-        signal.signal(one, signal.SIG_DFL)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if status >= 0:
         raise typer.Exit(status)
     if -status in heeded():
+        signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     raise StoreError(
         f"The detached process was ended by {signal.Signals(-status).name} before its run had begun.",

@@ -1,5 +1,6 @@
 """`--detach`: a run goes on in a process of its own once it has begun, whatever becomes of the terminal."""
 
+import contextlib
 import json
 import os
 import re
@@ -216,14 +217,46 @@ def _wait_of(done: subprocess.CompletedProcess[str]) -> None:
         _wait([psutil.Process(pid)])
 
 
+def test_a_terminal_that_is_closed_while_the_command_prints_the_name_of_the_run_does_not_stop_it(
+    tmp_path: Path,
+) -> None:
+    reading, full = os.pipe()
+    os.set_blocking(full, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(full, b"x")
+    os.set_blocking(full, True)
+    command = [str(RLM), *(held := _Held(tmp_path)).command]
+    # Nobody reads what it prints, so that it hangs at the name of the run.
+    process = subprocess.Popen(command, cwd=tmp_path, env=CLEAN, stdout=full, stderr=subprocess.DEVNULL)
+    try:
+        os.close(full)
+        (tmp_path / "asked").read_bytes()
+        [below] = psutil.Process(process.pid).children()
+        held.process = below
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(timeout=30) == -signal.SIGHUP
+        held.release()
+        assert _saved(tmp_path)["answer"] == "Alate"
+    finally:
+        process.kill()
+        process.wait()
+        os.close(reading)
+        if held.process and held.process.is_running():
+            held.process.kill()
+
+
 def test_a_program_that_calls_the_command_line_goes_on_once(tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", [repl("FINAL('done')")])
     program = f"""
+import signal
 from durable_rlm.studio.main import main
 try:
     main(["run", "Q?", "--model", {model!r}, "--thread", "t", "--detach"])
 except SystemExit as ended:
     print("ended", ended.code, flush=True)
+handlers = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+assert handlers == [signal.default_int_handler, signal.SIG_DFL, signal.SIG_DFL]
 """
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, env=CLEAN, capture_output=True, text=True, check=True, timeout=60
