@@ -69,7 +69,8 @@ async def run_command(
         said = await output.end()
     if status:
         ended = f"it ended with status {status}" if status > 0 else f"it was ended by signal {-status}"
-        shown = "" if secret else redact(shortened_line(said, _MOST_SHOWN))
+        # Hidden before the middle is left out: half a key would not be known as one.
+        shown = "" if secret else shortened_line(redact(said), _MOST_SHOWN)
         raise SendingFailed(f"{ended}: {shown}" if shown else ended)
 
 

@@ -40,6 +40,16 @@ async def test_a_command_that_fails_is_reported_with_the_last_line_it_has_printe
     assert failed and str(failed) == "it ended with status 7: no way"
 
 
+@pytest.mark.parametrize("before", [50, 60, 70, 80])
+async def test_a_key_is_hidden_also_where_the_middle_of_the_line_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    monkeypatch.setenv("HOOK_TOKEN", "t0p-secret-0123456789-abcdefghij")
+    line = f"{'x' * before}${{HOOK_TOKEN}}{'y' * 60}"
+    failed = await run(tmp_path, "sh", "-c", f"echo {line}; exit 7")
+    assert failed and not any(part in str(failed) for part in ("t0p-", "abc", "hij", "0123"))
+
+
 async def test_a_secret_command_is_reported_without_what_it_has_printed(tmp_path: Path) -> None:
     failed = await run(tmp_path, "sh", "-c", "echo t0p-secret; exit 7", secret=True)
     assert failed and str(failed) == "it ended with status 7"
