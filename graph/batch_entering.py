@@ -3,8 +3,9 @@
 Nothing is entered before everything has been checked, and what is wrong is reported for all questions together.
 """
 
+import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ from ..nodes.models.work_limit import SchemaInvalid, off_loop
 from ..nodes.notify.targets import check_targets
 from ..nodes.runtime.concurrency import run_levels
 from ..nodes.runtime.dependencies import Dependencies
+from ..state.blobs.store import Blobs
 from ..state.db.connection import Unit
 from ..state.errors import InputError, RlmError, RunBusy, ThreadExists, UsageError, cli_command
 from ..state.input.context import ContextRef
@@ -191,7 +193,20 @@ class Entering:
         found: dict[str, ContextRef | InputError] = {}
 
         async def read(agreed: threading.Event | None) -> None:
-            for digest, one in inputs.items():
+            left = inputs
+            while left:
+                await read_all(left, agreed)
+                # Reading all of them may take hours, and until the runs are entered only its age keeps an input.
+                kept = await asyncio.to_thread(_touched, found, self._deps.stores.blobs)
+                left = {digest: one for digest, one in inputs.items() if digest not in kept}
+                if shared in left and from_stdin(context):
+                    raise InputError(
+                        "The input was freed by `rlm gc` while other inputs were read, and standard input has ended.",
+                        hint="Give the same input again.",
+                    )
+
+        async def read_all(left: dict[str, _Asked], agreed: threading.Event | None) -> None:
+            for digest, one in left.items():
                 assert one.given is not None
                 on_event = partial(self._on_event, "" if digest == shared else one.question.id)
                 try:
@@ -245,6 +260,15 @@ class Entering:
         except RlmError as error:
             self._note(one.question, error)
             return None
+
+
+def _touched(found: Mapping[str, ContextRef | InputError], blobs: Blobs) -> set[str]:
+    """Touch the inputs that were stored. Return the digests of all but those that were freed meanwhile."""
+    return {
+        digest
+        for digest, one in found.items()
+        if isinstance(one, InputError) or all(blobs.touch(name) for name in (one["pack"], one["index"]) if name)
+    }
 
 
 def _check_same(one: _Asked, row: Thread) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from durable_rlm import Question, QuestionsRefused, Runner
+from durable_rlm.nodes.runtime.events import Event
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.graph.batch.conftest import Model, ask, questions, statuses
 
@@ -43,6 +44,28 @@ async def test_an_input_is_read_once_whether_it_is_shared_or_not(runner: Runner,
     assert [name for name, event in events if event["event"] == "input" and event["done"]] == ["", "a"]
     inputs = {(await runner.queries.about(name))["input"]["pack"] for name in ("q0", "q1", "q2")}
     assert len(inputs) == 1 and (await runner.queries.about("b"))["input"]["pack"] not in inputs
+
+
+async def test_an_input_that_is_freed_while_the_others_are_read_is_read_again(
+    runner: Runner, model: Model, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).write_text(f"the text of file {name}")
+    asked = [Question(name, "Word?", paths=(str(tmp_path / name),)) for name in ("one", "two")]
+    freed: list[Path] = []
+
+    def gc(question: str, event: Event) -> None:
+        if question == "two" and event["event"] == "input" and event["done"] and not freed:
+            blobs = [path for path in (tmp_path / "home" / "blobs").rglob("*") if path.is_file()]
+            freed.extend(path for path in blobs if b"file one" in path.read_bytes())
+            for path in freed:
+                path.unlink()
+
+    runs = {
+        question.id: run.status async for question, run in runner.ask_all(asked, None, model=model.name, on_event=gc)
+    }
+    assert freed and runs == {"one": "answered", "two": "answered"}
+    assert all(path.exists() for path in freed)
 
 
 async def test_events_name_their_question_and_begin_once_all_are_saved(runner: Runner, model: Model) -> None:
