@@ -4,6 +4,7 @@ Nothing is entered before everything has been checked, and what is wrong is repo
 """
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -98,12 +99,24 @@ class Entering:
             units = [unit for one in new if (unit := self._unit(one))]
             self._refuse(questions)
             try:
-                await self._deps.stores.database.commit(partial(_together, units), "batch-entered")
+                await self._commit(units)
             except ThreadExists:
                 # Another process has entered some of them in the meantime.
                 await self._find_runs(new, prefix)
                 continue
             return [_entered(one) for one in asked]
+
+    async def _commit(self, units: Sequence[Unit]) -> None:
+        """Enter the runs, all or none. Raises ThreadExists, StoreError."""
+        entering = asyncio.ensure_future(self._deps.stores.database.commit(partial(_together, units), "batch-entered"))
+        try:
+            await asyncio.shield(entering)
+        except asyncio.CancelledError:
+            # A transaction that is under way is not undone: then nobody may report that nothing was saved.
+            with contextlib.suppress(RlmError):
+                await entering
+                self._on_event("", {"event": "begun", "thread_id": ""})
+            raise
 
     def _refuse(self, questions: Sequence[Question]) -> None:
         if self._problems:

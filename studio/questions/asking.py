@@ -197,7 +197,7 @@ async def _follow(runner: "Runner", batch: Batch) -> None:
     def on_event(id: str, event: Mapping[str, Any]) -> None:
         while batch.warnings:
             batch.display.say(batch.warnings.pop(0))
-        if event["event"] == "begun" and not id:
+        if event["event"] == "begun" and not id and not batch.ended.stopped:
             _let_go(batch)
         batch.display.update(id, event)
 

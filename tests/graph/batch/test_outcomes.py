@@ -162,6 +162,29 @@ async def test_an_iterator_that_is_closed_early_leaves_everything_saved_and_noth
     assert set(twice) <= {"Word1", "Word2", "about Word1", "about Word2"}
 
 
+async def test_a_batch_that_is_cancelled_while_its_runs_are_entered_has_begun(
+    runner: Runner, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = runner._stores.database  # pyright: ignore[reportPrivateUsage]
+    commit, events = database.commit, list[str]()
+
+    async def cancelled(unit: Any, what: str = "commit", **options: Any) -> Any:
+        if what == "batch-entered":
+            asyncio.get_running_loop().call_soon(task.cancel)
+        return await commit(unit, what, **options)
+
+    def on_event(question: str, event: Event) -> None:
+        events.append(f"{question}{event['event']}")
+
+    monkeypatch.setattr(database, "commit", cancelled)
+    asking = runner.ask_all(questions(3), "the input", model=model.name, on_event=on_event)
+    task = asyncio.ensure_future(anext(asking))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(await runner.queries.runs()) == 3 and events[-1] == "begun"
+    assert set(statuses(await ask(runner, questions(3), model=model.name)).values()) == {"answered"}
+
+
 async def test_two_batches_in_two_runners_answer_each_question_once(
     runner: Runner, model: Model, tmp_path: Path
 ) -> None:
