@@ -159,19 +159,20 @@ async def _followed(stores: "Stores", stops: list[_Stop], *, wait: bool) -> None
 
 async def _say_asked(stores: "Stores", names: list[str], remarks: "Remarks") -> list[str]:
     """Say which process was asked to stop which runs. Return the runs at the top of their trees."""
-    from ...graph.stopping import holder_of
+    from ...graph.stopping import Holder, holder_of
     from ...state.wording import listed
     from ..cli.waiting import process_named
 
-    tops, asked = [await stores.threads.top_of(name) for name in names], dict[str, list[str]]()
+    tops = [await stores.threads.top_of(name) for name in names]
+    asked: dict[str, tuple[Holder, list[str]]] = {}
     for name, top in zip(names, tops, strict=True):
         if top != name:
             say(f"{safe_line(name)} is a part of {safe_line(top)}, which is stopped as a whole.", whole=True)
         if holder := await holder_of(stores, top):
-            asked.setdefault(process_named(holder), []).append(safe_line(top))
-            remarks.look(holder)
-    for process, its in asked.items():
+            asked.setdefault(process_named(holder), (holder, []))[1].append(safe_line(top))
+    for process, (holder, its) in asked.items():
         say(f"{process} was asked to stop {listed(its, _MOST_NAMED)}.", whole=True)
+        remarks.look(holder)
     return tops
 
 
