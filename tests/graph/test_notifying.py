@@ -103,7 +103,10 @@ async def test_only_the_process_that_holds_the_lease_enters_that_most_of_a_limit
         if len(looks) == 3:
             raise asyncio.CancelledError
 
-    active_runs = cast(Any, SimpleNamespace(find=lambda name: run))
+    def find(thread_id: str) -> Any:
+        return run
+
+    active_runs = cast(Any, SimpleNamespace(find=find))
     notifier = Notifier(stores, active_runs, cast(Any, None), send=cast(Any, Target(hangs=True)), sleep=sleep)
     await stores.leases.acquire("t")
     if not held:
