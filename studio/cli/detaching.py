@@ -87,7 +87,7 @@ class Detached:
 
 
 def _streams(answer: int) -> Iterator[_Held]:
-    """Return the terminals, pipes and sockets that the caller has left open beside the three standard streams."""
+    """Yield the terminals, pipes and sockets that the caller has left open beside the three standard streams."""
     for number in [int(entry.name) for entry in Path("/dev/fd").iterdir()]:
         with contextlib.suppress(OSError):
             about = os.fstat(number)
