@@ -39,15 +39,17 @@ def _checked(target: Any) -> str:
             raise ValueError(f"{target!r} names no variable; write env:NAME")
     elif is_url(target):
         _check_url(target)
-    elif not words_of(target):
+    elif not (words := words_of(target)):
         raise ValueError("a command needs a program")
+    elif "://" in words[0]:
+        raise ValueError("an address begins with http:// or https://")
     return target
 
 
 def _check_url(target: str) -> None:
     parts = urlsplit(target)
     if not parts.hostname or parts.port == 0:
-        raise ValueError(f"{target!r} is no address of a server")
+        raise ValueError("an address names a server, as https://host/path does")
     if parts.username is not None or parts.password is not None:
         raise ValueError("an address with a password would be saved; put it into a variable and write env:NAME")
 
@@ -57,7 +59,7 @@ def words_of(command: str) -> list[str]:
     try:
         return shlex.split(command)
     except ValueError as error:
-        raise ValueError(f"the command {command!r} cannot be read: {error}") from None
+        raise ValueError(f"a command cannot be read: {str(error).lower()}") from None
 
 
 def notify_key(given: Any) -> str:
