@@ -65,7 +65,7 @@ class Demo:
         file.write(run.answer)
         lines = str(run.answer).count("\n") + 1
         prove(
-            f"{counted(run.usage['model_calls'], 'model call')} in {duration(came.seconds)}, each of them saved as it "
+            f"{counted(run.usage['model_calls'], 'model call')} in {duration(came.seconds or 0.0)}, each of them saved as it "
             f"was answered; all {lines} lines of the answer are in {safe(str(file.path))}"
         )
         return run
@@ -108,7 +108,7 @@ class Demo:
         short, _, _ = str(run.answer).partition("\n\n")
         say(safe("\n".join(short.splitlines()[3:])))
         paid, before = run.usage["model_calls"], first.usage["model_calls"]
-        prove(f"{counted(paid, 'call')} paid of {before}, in {duration(came.seconds)}")
+        prove(f"{counted(paid, 'call')} paid of {before}, in {duration(came.seconds or 0.0)}")
 
     def gate(self) -> None:
         """Play act 4: a run that waits for a reviewer before it spends. Raises ActFailed."""
