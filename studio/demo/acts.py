@@ -65,8 +65,8 @@ class Demo:
         file.write(run.answer)
         lines = str(run.answer).count("\n") + 1
         prove(
-            f"{counted(run.usage['model_calls'], 'model call')} in {duration(came.seconds or 0.0)}, each of them saved as "
-            f"it was answered; all {lines} lines of the answer are in {safe(str(file.path))}"
+            f"{counted(run.usage['model_calls'], 'model call')} in {duration(came.seconds or 0.0)}, each of them "
+            f"saved as it was answered; all {lines} lines of the answer are in {safe(str(file.path))}"
         )
         return run
 
