@@ -17,6 +17,20 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 SLOW = (
+    "tests/contract/test_patched_modules.py::test_after_a_patch_cells_run_and_their_variables_are_saved[messages",
+    "tests/contract/test_patched_modules.py::test_after_a_patch_cells_run_and_their_variables_are_saved[types",
+    "tests/e2e/agent_server/test_deciding_branches.py::test_a_copy_of_a_waiting_thread_waits_by_itself",
+    "tests/e2e/agent_server/test_deciding_branches.py::test_a_decision_cannot_be_repeated_at_its_own_step",
+    "tests/e2e/test_demo.py::test_plain_output_is_the_answer_alone",
+    "tests/e2e/test_detached.py::test_a_detached_run_that_is_refused_ends_and_says_the_same_as_one_that_stays",
+    "tests/e2e/test_detached.py::test_the_script_of_the_documentation_resumes_the_stopped_runs_of_a_home_and_no_others",
+    "tests/e2e/test_stopping_from_elsewhere.py::test_every_run_of_the_home_is_stopped_at_once",
+    "tests/graph/test_any_history.py::TestAnyHistory",
+    "tests/kernel/test_state_zoo.py::test_a_replayed_value_equals_its_snapshot_and_an_earlier_one_does_not[mixed-a",
+    "tests/kernel/test_state_zoo.py::test_a_replayed_value_equals_its_snapshot_and_an_earlier_one_does_not[mixed-large",
+    "tests/kill/test_notified_killed.py::test_each_event_arrives_although_the_run_is_killed_at_any_failpoint[2",
+    "tests/kill/test_notified_killed.py::test_each_event_arrives_although_the_run_is_killed_at_any_failpoint[3",
+    "tests/kill/test_trees_in_processes.py::test_a_child_is_busy_while_its_caller_runs_and_can_be_resumed_once_that_is_dead",
     "tests/e2e/agent_server/test_deciding_from_elsewhere.py::test_the_command_line_decides_a_run_of_a_client",
     "tests/e2e/agent_server/test_deciding_from_elsewhere.py::test_the_command_line_cannot_decide",
     "tests/e2e/agent_server/test_threads_both_ways.py::test_a_client_can_resume_a_run_of_the_command_line[given",

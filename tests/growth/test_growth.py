@@ -18,7 +18,7 @@ LINEAR_AND_SLOW = frozenset({"coloured", "framed", "pasteable", "marked"})
 """Functions that draw what a user asked to see, at 10 µs a line, and end with Ctrl-C: their worker takes minutes."""
 
 
-OFTEN = ("parse", "read_reply", "reasons_to_look", "server_words", "take_off_thoughts", "passages_in")
+OFTEN = ("parse", "read_reply", "take_off_thoughts", "passages_in")
 """Functions with the most intricate expressions, whose growth every run of the tests looks at."""
 
 
