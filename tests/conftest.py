@@ -25,7 +25,6 @@ SLOW = (
     "tests/e2e/test_detached.py::test_a_detached_run_that_is_refused_ends_and_says_the_same_as_one_that_stays",
     "tests/e2e/test_detached.py::test_the_script_of_the_documentation_resumes_the_stopped_runs_of_a_home_and_no_others",
     "tests/e2e/test_stopping_from_elsewhere.py::test_every_run_of_the_home_is_stopped_at_once",
-    "tests/graph/test_any_history.py::TestAnyHistory",
     "tests/kernel/test_state_zoo.py::test_a_replayed_value_equals_its_snapshot_and_an_earlier_one_does_not[mixed-a",
     "tests/kernel/test_state_zoo.py::test_a_replayed_value_equals_its_snapshot_and_an_earlier_one_does_not[mixed-large",
     "tests/kill/test_notified_killed.py::test_each_event_arrives_although_the_run_is_killed_at_any_failpoint[2",
