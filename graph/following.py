@@ -187,18 +187,18 @@ class Following:
         doing = await self._doing(cell)
         begins = status == "busy" and doing == "asking"
         return Look(
-            self.thread_id,
-            status,
-            doing,
-            self._step.turn + begins,
-            row.limits.max_turns,
-            self._step.last and not begins,
-            [await turn_document(self._stores.texts, self._known[number]) for number in shown],
-            cell,
-            self._usage,
-            self._step.saved or row.updated,
-            damaged,
-            earlier,
+            thread_id=self.thread_id,
+            status=status,
+            doing=doing,
+            turn=self._step.turn + begins,
+            max_turns=row.limits.max_turns,
+            last=self._step.last and not begins,
+            turns=[await turn_document(self._stores.texts, self._known[number]) for number in shown],
+            cell=cell,
+            usage=self._usage,
+            saved=self._step.saved or row.updated,
+            damaged=damaged,
+            earlier=earlier,
         )
 
     def _standing(self, row: Thread, *, alive: bool) -> RunStatus | Literal["damaged"]:

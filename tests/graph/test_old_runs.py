@@ -11,6 +11,7 @@ from durable_rlm.graph.retention import delete_old_runs
 from durable_rlm.state.db.opening import connect
 from durable_rlm.state.logs import LogFile, log_name, log_path
 from durable_rlm.state.maintenance.retention import parse_age
+from tests.clock import Clock
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import DATABASE, change
 from tests.scripts import repl, write_script
@@ -18,19 +19,9 @@ from tests.scripts import repl, write_script
 DAY = 86_400.0
 
 
-class Clock:
-    """A wall clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_000_000_000.0)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 
 from durable_rlm import Question, Run, Runner
 from durable_rlm.kernel.session import Kernels
-from tests.kill.scenario import MODEL_HEAD
+from tests.kill.scenario import written
 from tests.scripts import repl
 
 NUMBER = 20
@@ -34,9 +34,7 @@ def sub(prompt):
 def write_model(folder: Path, *, own_process: bool = False) -> str:
     """Write the scripted model, which logs each prompt in `folder/asked` before it answers."""
     del own_process
-    script = folder / "m.py"
-    script.write_text((MODEL_HEAD + _MODEL).format(replies=REPLIES, asked=str(folder / "asked")))
-    return f"scripted:{script}"
+    return written(folder, _MODEL, REPLIES)
 
 
 async def execute(

@@ -10,7 +10,7 @@ from typing import Any
 
 from durable_rlm import Runner
 from durable_rlm.kernel.session import Kernels
-from tests.kill.scenario import MODEL_HEAD, THREAD
+from tests.kill.scenario import THREAD, written
 from tests.scripts import repl
 from tests.servers.webhook_receiver import KEY
 
@@ -40,9 +40,7 @@ def sub(prompt):
 def write_model(folder: Path, *, own_process: bool = False) -> str:
     """Write the scripted model, which logs each prompt in `folder/asked` before it answers, as a server would."""
     del own_process
-    script = folder / "m.py"
-    script.write_text((MODEL_HEAD + _MODEL).format(replies=REPLIES, asked=str(folder / "asked")))
-    return f"scripted:{script}"
+    return written(folder, _MODEL, REPLIES)
 
 
 async def execute(

@@ -11,7 +11,7 @@ from typing import Any
 from durable_rlm import Runner
 from durable_rlm.kernel.session import Kernels
 from tests.kill.reviewing import APPROVE, Decision, Reviewer, decisions_done, edit, marked
-from tests.kill.scenario import MODEL_HEAD, THREAD
+from tests.kill.scenario import THREAD, written
 from tests.scripts import repl
 
 GATES = ["code", "calls>1", "final", "budget"]
@@ -57,10 +57,7 @@ def sub(prompt):
 def write_model(folder: Path, *, own_process: bool = False) -> str:
     """Write the scripted model, which logs each prompt in `folder/asked` before it answers, as a server would."""
     del own_process
-    script = folder / "m.py"
-    replies = [repl(marked(cell, folder)) for cell in CELLS]
-    script.write_text((MODEL_HEAD + _MODEL).format(replies=replies, asked=str(folder / "asked")))
-    return f"scripted:{script}"
+    return written(folder, _MODEL, [repl(marked(cell, folder)) for cell in CELLS])
 
 
 def decider(folder: Path) -> Callable[[dict[str, Any], str], Decision]:

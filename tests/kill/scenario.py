@@ -3,7 +3,7 @@
 The last cell reports all of them, so that one comparison with the undisturbed run shows any difference.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +79,13 @@ def write_model(folder: Path, *, own_process: bool = False) -> str:
     `own_process`: the kernel has a process of its own, so code may use the global random generator.
     """
     draw = "random.random" if own_process else "rng.random"
-    replies = [text.replace("DRAW", draw) for text in REPLIES]
+    return written(folder, _MODEL, [text.replace("DRAW", draw) for text in REPLIES])
+
+
+def written(folder: Path, model: str, replies: Sequence[str]) -> str:
+    """Write a scripted model, whose `root` and `sub` are in `model`, and return its name."""
     script = folder / "m.py"
-    script.write_text((MODEL_HEAD + _MODEL).format(replies=replies, asked=str(folder / "asked")))
+    script.write_text((MODEL_HEAD + model).format(replies=list(replies), asked=str(folder / "asked")))
     return f"scripted:{script}"
 
 

@@ -28,20 +28,11 @@ from durable_rlm.state.maintenance.gc import GRACE, Collected, collect
 from durable_rlm.state.reservations import Reservation
 from durable_rlm.state.search.files import FOLDER as SEARCH
 from durable_rlm.state.search.files import IndexFiles
+from tests.clock import Clock
 from tests.damage import change, leaves, spoil_page
 
 NOW = 2_000_000_000.0
 LONG_AGO = NOW - 10 * GRACE
-
-
-class Clock:
-    """A wall clock that is set by hand."""
-
-    def __init__(self, now: float) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def group(name: str, *chunks: bytes) -> Group:

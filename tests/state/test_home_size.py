@@ -12,23 +12,14 @@ from durable_rlm.state import home_size
 from durable_rlm.state.blobs.store import Blobs
 from durable_rlm.state.errors import HomeFull
 from durable_rlm.state.home_size import HomeLimit, HomeSize
+from tests.clock import Clock
 
 MB = 1 << 20
 
 
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(100.0)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from durable_rlm.state.errors import LeaseLost, RunBusy, StoreError
 from durable_rlm.state.leases import EXPIRES_AFTER, Leases, _ticks, is_dead, this_process
 from durable_rlm.state.reservations import Reservation
 from durable_rlm.state.threads import Threads
+from tests.clock import Clock
 
 HOUR = 3600.0
 PLACE: Any = {"configurable": {"thread_id": "t", "checkpoint_ns": ""}}
@@ -31,19 +32,9 @@ LIMITS = Limits(max_turns=3, max_calls=10)
 HOLDS = "INSERT INTO leases (thread_id, token, owner, renewed) VALUES"
 
 
-class Clock:
-    """A wall clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_000_000.0)
 
 
 @pytest.fixture

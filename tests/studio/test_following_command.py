@@ -18,11 +18,12 @@ from durable_rlm.studio.progress.lines import BETWEEN, PlainDisplay
 from durable_rlm.studio.progress.panel import LiveDisplay
 from durable_rlm.studio.progress.state import Progress
 from durable_rlm.studio.render.run import print_turn
+from tests.clock import Clock
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import change
 from tests.scripts import repl, write_script
 from tests.studio.conftest import HOSTILE, Rlm
-from tests.studio.test_progress import Clock, panel
+from tests.studio.test_progress import panel
 from tests.studio.test_safe_text import hostile
 
 NASTY = "".join(HOSTILE.values()).encode(errors="ignore").decode()

@@ -11,16 +11,9 @@ from durable_rlm.studio.progress.lines import PlainDisplay
 from durable_rlm.studio.progress.panel import LiveDisplay
 from durable_rlm.studio.progress.state import Progress
 from durable_rlm.studio.progress.text import dollars, reading_line, spent
+from tests.clock import Clock
 from tests.studio.conftest import HOSTILE
 from tests.studio.test_safe_text import hostile
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
 
 USAGE = {"model_calls": 5, "reused_calls": 2, "input_tokens": 1200, "output_tokens": 34, "cost_usd": 0.0123}
 STORY: list[dict[str, Any]] = [

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from durable_rlm import Question, Run, Runner
+from tests.contract.in_memory_kernel import MemoryKernels
 
 _SCRIPT = """
 import asyncio, json, re
@@ -56,6 +57,27 @@ class Model:
     def asked(self) -> list[Any]:
         """The requests so far: the word before the question mark for a turn, the prompt for a sub-call."""
         return [json.loads(line) for line in self._log.read_text().splitlines()] if self._log.exists() else []
+
+
+class CountingKernels(MemoryKernels):
+    """Kernels that count how many are alive at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive = self.most = 0
+
+    async def start(self, spec: Any) -> Any:
+        session = await super().start(spec)
+        self.alive += 1
+        self.most = max(self.most, self.alive)
+        close = session.close
+
+        async def closed() -> None:
+            self.alive -= 1
+            await close()
+
+        session.close = closed  # pyright: ignore[reportAttributeAccessIssue]
+        return session
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ import pytest
 
 from durable_rlm import Question, QuestionsRefused, Runner
 from durable_rlm.nodes.runtime.events import Event
-from tests.contract.in_memory_kernel import MemoryKernels
-from tests.graph.batch.conftest import Model, ask, questions, statuses
+from tests.graph.batch.conftest import CountingKernels, Model, ask, questions, statuses
 
 
 async def test_each_question_is_answered_by_a_run_named_after_it(runner: Runner, model: Model) -> None:
@@ -195,24 +194,3 @@ async def test_runs_that_were_begun_with_more_levels_have_kernels_for_them_all_t
         """)
     runs = await ask(runner, questions(3), model=model.name, max_depth=1, kernels=1)
     assert {run.answer for run in runs.values()} == {"deep"}
-
-
-class CountingKernels(MemoryKernels):
-    """Kernels that count how many are alive at once."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.alive = self.most = 0
-
-    async def start(self, spec: Any) -> Any:
-        session = await super().start(spec)
-        self.alive += 1
-        self.most = max(self.most, self.alive)
-        close = session.close
-
-        async def closed() -> None:
-            self.alive -= 1
-            await close()
-
-        session.close = closed  # pyright: ignore[reportAttributeAccessIssue]
-        return session

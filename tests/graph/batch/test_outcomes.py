@@ -12,7 +12,7 @@ from durable_rlm import RunBusy, Runner
 from durable_rlm.graph.resuming import Resuming
 from durable_rlm.nodes.runtime.events import Event
 from tests.contract.in_memory_kernel import MemoryKernels
-from tests.graph.batch.conftest import Model, ask, questions, statuses
+from tests.graph.batch.conftest import CountingKernels, Model, ask, questions, statuses
 
 
 async def test_a_question_that_fails_stops_no_other_and_alone_is_asked_again(runner: Runner, model: Model) -> None:
@@ -63,7 +63,7 @@ async def test_a_damaged_answer_concerns_its_question_alone(model: Model, tmp_pa
 async def test_questions_that_wait_for_approval_hold_no_kernel_and_wait_until_decided(
     tmp_path: Path, model: Model
 ) -> None:
-    kernels = LivingKernels()
+    kernels = CountingKernels()
     async with Runner.open(tmp_path / "home", kernels=kernels) as runner:
         runs = await ask(runner, questions(3), model=model.name, approve="final")
         assert set(statuses(runs).values()) == {"paused"} and kernels.alive == 0
@@ -230,33 +230,14 @@ async def _stop_all(runner: Runner, model: Model) -> None:
     await runner.stop_all()
 
 
-class LivingKernels(MemoryKernels):
-    """Kernels that count those alive."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.alive = 0
-
-    async def start(self, spec: Any) -> Any:
-        session = await super().start(spec)
-        self.alive += 1
-        close = session.close
-
-        async def closed() -> None:
-            self.alive -= 1
-            await close()
-
-        session.close = closed  # pyright: ignore[reportAttributeAccessIssue]
-        return session
-
-
 async def test_a_batch_that_is_asked_is_refused_a_second_time_and_answers_afterwards(
     runner: Runner, model: Model, tmp_path: Path
 ) -> None:
     _wait_at(model, "Word1")
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as other:
         first = asyncio.create_task(ask(other, questions(3), model=model.name))
-        while "about Word1" not in model.asked:
+        # The turn and the sub-call of each question: from here on the first process asks nothing more.
+        while len(model.asked) < 6:
             await asyncio.sleep(0)
         asked = len(model.asked)
         with pytest.raises(RunBusy, match="asks these questions now") as refused:
@@ -266,3 +247,14 @@ async def test_a_batch_that_is_asked_is_refused_a_second_time_and_answers_afterw
         assert (await first)["q1"].status == "stopped"
     model.write("")
     assert set(statuses(await ask(runner, questions(4), model=model.name)).values()) == {"answered"}
+
+
+async def test_a_limit_that_a_spent_run_never_had_is_no_reason_to_ask_it_again(runner: Runner, model: Model) -> None:
+    model.write("""
+        async def reply(asked):
+            return "```repl\\nprint(1)\\n```"
+        """)
+    spent = await ask(runner, questions(1), model=model.name, max_turns=1)
+    asked = len(model.asked)
+    again = await ask(runner, questions(1), model=model.name, max_turns=1, max_tokens=1_000_000)
+    assert statuses(spent) == statuses(again) == {"q0": "budget"} and len(model.asked) == asked

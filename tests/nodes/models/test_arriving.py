@@ -4,17 +4,11 @@ from itertools import pairwise
 
 from durable_rlm.nodes.models.arriving import ArrivingOutput
 from durable_rlm.nodes.models.tokens import estimate_tokens
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clock import Clock
 
 
 def test_output_is_reported_twice_a_second_with_its_speed() -> None:
-    clock, reports = Clock(), list[tuple[float, int, int]]()
+    clock, reports = Clock(100.0), list[tuple[float, int, int]]()
     output = ArrivingOutput(lambda tokens, speed: reports.append((clock.now, tokens, speed)), clock)
     for _ in range(200):
         output.add("one two ")
@@ -25,7 +19,7 @@ def test_output_is_reported_twice_a_second_with_its_speed() -> None:
 
 
 def test_the_count_is_an_estimate_of_all_that_has_arrived() -> None:
-    output = ArrivingOutput(None, Clock())
+    output = ArrivingOutput(None, Clock(100.0))
     assert output.count() == 0
     text = "The quick brown fox jumps over the lazy dog. " * 20
     for start in range(0, len(text), 10):

@@ -11,6 +11,7 @@ from rich.console import Console
 from durable_rlm.graph.run import Run
 from durable_rlm.studio.questions.display import LiveTable, PlainLines
 from durable_rlm.studio.questions.progress import BatchProgress, counts, totals
+from tests.clock import Clock
 from tests.studio.conftest import HOSTILE
 from tests.studio.questions.conftest import USAGE, answered
 
@@ -18,17 +19,9 @@ RETRY: Mapping[str, Any] = {"event": "retry", "model": "openai:m", "reason": "se
 BEGUN: Mapping[str, Any] = {"event": "begun", "thread_id": ""}
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(100.0)
 
 
 def turn(number: int = 1) -> dict[str, Any]:
