@@ -8,7 +8,7 @@ date (`checksums.py`), so that a flipped bit is noticed wherever it falls.
 """
 
 from .checksums import checksum_sql
-from .tables import CALLS, CHECKPOINTS, CHILDREN, STEPS, THREADS, WRITES, Table
+from .tables import CALLS, CHECKPOINTS, CHILDREN, EXECUTIONS, STEPS, THREADS, TURNS, WRITES, Table
 
 _FIRST = """
 CREATE TABLE IF NOT EXISTS texts (
@@ -202,6 +202,48 @@ CREATE TABLE notifications (
 ) WITHOUT ROWID;
 CREATE INDEX notifications_by_thread ON notifications (thread_id);
 """
+# A row for each turn and for each execution, so that a run is shown without its checkpoints (`turn_rows.py`,
+# `executions.py`). The indexes are for reading a long run by parts (`docs/design/0042-the-page.md`).
+_SHOWN = """
+CREATE TABLE turns (
+    thread_id TEXT NOT NULL,
+    turn INTEGER NOT NULL,
+    summary TEXT NOT NULL DEFAULT '',
+    flags TEXT NOT NULL DEFAULT '',
+    status TEXT,
+    asked REAL,
+    planned REAL,
+    began REAL,
+    ended REAL,
+    computed REAL,
+    calls INTEGER NOT NULL DEFAULT 0,
+    failed INTEGER NOT NULL DEFAULT 0,
+    cut INTEGER NOT NULL DEFAULT 0,
+    reused INTEGER NOT NULL DEFAULT 0,
+    input_tokens INTEGER NOT NULL DEFAULT 0,
+    output_tokens INTEGER NOT NULL DEFAULT 0,
+    cost REAL,
+    first_call REAL,
+    last_call REAL,
+    PRIMARY KEY (thread_id, turn)
+) WITHOUT ROWID;
+CREATE TABLE executions (
+    thread_id TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    begun REAL NOT NULL,
+    ended REAL,
+    outcome TEXT,
+    detail TEXT,
+    PRIMARY KEY (thread_id, number)
+) WITHOUT ROWID;
+CREATE INDEX calls_by_thread ON calls (thread_id, seq);
+CREATE INDEX calls_by_turn ON calls (thread_id, turn, kind, seq);
+CREATE INDEX calls_failed ON calls (thread_id, seq) WHERE status = 'failed';
+CREATE INDEX calls_settled ON calls (thread_id, settled);
+CREATE INDEX writes_by_channel ON writes (thread_id, channel, checkpoint_id);
+CREATE INDEX threads_by_time ON threads (updated DESC, thread_id);
+"""
 
 
 def _triggers(table: Table, version: int) -> list[str]:
@@ -250,6 +292,6 @@ FORMATS: tuple[str, ...] = (
     _THIRD + _add_checksums(3, CHILDREN),
     # Rows are changed after the new checksums are set: updating a damaged one must not hide its damage.
     _FOURTH + _extend_checksums(4, CALLS) + _UNANSWERED,
-    _FIFTH + _extend_checksums(5, CALLS) + _HOME + _JOBS,
+    _FIFTH + _extend_checksums(5, CALLS) + _HOME + _JOBS + _SHOWN + _add_checksums(5, TURNS, EXECUTIONS),
 )
 SCHEMA_VERSION = len(FORMATS)

@@ -121,4 +121,18 @@ THREADS = Table(
 )
 CHILDREN = Table("children", key=("thread_id",), added=((3, ("caller", "call", "depth")),))
 
-TABLES = (CHECKPOINTS, WRITES, CALLS, STEPS, THREADS, CHILDREN)
+TURNS = Table(
+    "turns",
+    key=("thread_id", "turn"),
+    added=(
+        (5, ("summary", "flags", "status", "asked", "planned", "began", "ended", "computed")),
+        (5, ("calls", "failed", "cut", "reused", "input_tokens", "output_tokens", "cost", "first_call", "last_call")),
+    ),
+)
+EXECUTIONS = Table(
+    "executions",
+    key=("thread_id", "number"),
+    added=((5, ("reason", "begun", "ended", "outcome", "detail")),),
+)
+
+TABLES = (CHECKPOINTS, WRITES, CALLS, STEPS, THREADS, CHILDREN, TURNS, EXECUTIONS)

@@ -84,12 +84,12 @@ def _delete(connection: sqlite3.Connection, leases: Leases, name: str, deleted: 
 
 
 def _drop(connection: sqlite3.Connection, name: str) -> None:
-    for table in ("checkpoints", "writes", "steps", "calls", "threads", "children", "notifications"):
+    for table in ("checkpoints", "writes", "steps", "calls", "threads", "children", "turns", "executions", "notifications"):
         connection.execute(f"DELETE FROM {table} WHERE thread_id = ?", (name,))
 
 
 def _leave_remnant(connection: sqlite3.Connection, name: str) -> None:
-    for table in ("checkpoints", "writes", "notifications"):
+    for table in ("checkpoints", "writes", "turns", "executions", "notifications"):
         connection.execute(f"DELETE FROM {table} WHERE thread_id = ?", (name,))
     connection.execute("DELETE FROM calls WHERE thread_id = ? AND status = 'asked'", (name,))
     # The lease's token was never used before, and never will be again.
