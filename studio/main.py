@@ -30,6 +30,7 @@ from .commands import (
     stop,
     vars,
     verify,
+    view,
     wait,
 )
 from .commands import input as input_command
@@ -59,9 +60,9 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "review": review.review,
         "list": list_command.list_runs,
         "show": show.show,
+        "view": view.view,
         "fork": fork.fork,
         "demo": demo.demo,
-        "doctor": doctor.doctor,
     },
     "Jobs": {"wait": wait.wait, "stop": stop.stop},
     "Look closer": {
@@ -73,10 +74,10 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "export": export.export,
     },
     "Keep": {"verify": verify.verify, "delete": delete.delete, "gc": gc.gc},
-    "Serve": {"dev": dev.dev},
+    "Serve": {"dev": dev.dev, "doctor": doctor.doctor},
 }
 """The commands by help panel, in the order of the help."""
-_RARE = {"diff"}
+_RARE = {"diff", "steps"}
 """Commands that only the help of everything lists."""
 _HOME_COMMANDS: dict[str, Callable[..., None]] = {"copy": copy.copy, "trust": trust.trust}
 for _panel, _commands in _COMMANDS.items():

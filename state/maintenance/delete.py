@@ -84,7 +84,17 @@ def _delete(connection: sqlite3.Connection, leases: Leases, name: str, deleted: 
 
 
 def _drop(connection: sqlite3.Connection, name: str) -> None:
-    for table in ("checkpoints", "writes", "steps", "calls", "threads", "children", "turns", "executions", "notifications"):
+    for table in (
+        "checkpoints",
+        "writes",
+        "steps",
+        "calls",
+        "threads",
+        "children",
+        "turns",
+        "executions",
+        "notifications",
+    ):
         connection.execute(f"DELETE FROM {table} WHERE thread_id = ?", (name,))
 
 

@@ -19,7 +19,7 @@ from ..terminal.errors import NOT_BEGUN, report
 from ..terminal.escape import safe_json
 
 if TYPE_CHECKING:
-    from ..server.token import Access
+    from ..serving.token import Access
 
 STUDIO_PAGE = "https://smith.langchain.com/studio/?baseUrl="
 _NEEDED = ("langgraph_api", "langgraph_runtime_inmem", "uvicorn")
@@ -73,7 +73,7 @@ def dev(
             hint="pip install 'durable-rlm[server]'",
         )
     from ..cli.notices import chosen
-    from ..server.token import Access, chosen_token
+    from ..serving.token import Access, chosen_token
 
     access = Access(
         chosen_token() or secrets.token_urlsafe(),
@@ -92,7 +92,7 @@ def dev(
 
 def _serve(invocation: Invocation, host: str, port: int, access: "Access", *, tracing: bool) -> bool:
     from ...graph.maintenance import bring_up_to_date
-    from ..server.process import is_loopback, listen, url_of
+    from ..serving.listening import is_loopback, listen, url_of
 
     with listen(host, port) as listening:
         url = url_of(host, listening)

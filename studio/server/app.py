@@ -21,12 +21,14 @@ from starlette.routing import Route
 
 from ...graph.serve import opened_runner
 from ...state.errors import LeaseLost, RlmError, RunBusy, ThreadExists, UnknownThread, UsageError
-from .guard import ENTRANCE, Guard
+from ..serving.guard import Guard
+from ..serving.token import current_access
 from .langgraph_api_compat import mount_prefix
 from .shutdown import stop_runs
 from .thread_sync import keep_known
-from .token import current_access
 
+ENTRANCE = "/rlm"
+"""The page whose URL, with the token, is printed at the start."""
 ENTRANCE_PAGE = """<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><title>rlm</title></head>
@@ -96,7 +98,7 @@ def _announce_token() -> None:
 
 app = Starlette(
     routes=[Route(ENTRANCE, entrance, methods=["GET"], include_in_schema=False)],
-    middleware=[Middleware(cast(Any, Guard))],
+    middleware=[Middleware(cast(Any, Guard), pages=ENTRANCE)],
     exception_handlers={RlmError: refused},
     lifespan=lifespan,
 )

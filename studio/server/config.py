@@ -19,7 +19,7 @@ GRAPHS: dict[str, Any] = {
 }
 CHECKPOINTER: dict[str, Any] = {"path": "durable_rlm.graph.serve.checkpointer"}
 AUTH: dict[str, Any] = {
-    "path": "durable_rlm.studio.server.guard:auth",
+    "path": "durable_rlm.studio.server.auth:auth",
     "disable_studio_auth": True,
     # How the server describes itself in /openapi.json.
     "openapi": {

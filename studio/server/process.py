@@ -6,28 +6,25 @@ anything is loaded, so that a port that is taken is reported at once.
 """
 
 import asyncio
-import errno
-import ipaddress
 import logging
 import re
 import socket
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import uvicorn
 
-from ...state.errors import UsageError
 from ..cli.signals import Stopping, leave_at_once
+from ..serving.listening import Server
+from ..serving.token import Access, set_access
 from .config import set_up
 from .langgraph_api_compat import NOISY_LOGGERS, load_application, log_formatter
 from .shutdown import stop_runs
 from .state_dir import files_in, own_folder
-from .token import Access, set_access
 
 FOLDER = "server"
 """In the home: what LangGraph's server writes down for itself."""
@@ -50,22 +47,6 @@ class Serving:
     colours: bool = False
     tracing: bool = False
     """True when runs are traced."""
-
-
-class _Server(uvicorn.Server):
-    """Says when it is ready; leaves signals to `Stopping`."""
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    def capture_signals(self) -> Any:
-        return nullcontext()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._ready()
 
 
 def serve(serving: Serving, ready: Callable[[], None], stopping: Callable[[], None]) -> bool:
@@ -97,10 +78,10 @@ def _serve(serving: Serving, ready: Callable[[], None], stopping: Callable[[], N
         timeout_graceful_shutdown=1,
     )
     with asyncio.Runner() as runner:
-        return runner.run(_until_stopped(_Server(config, ready), serving, app, stopping))
+        return runner.run(_until_stopped(Server(config, ready), serving, app, stopping))
 
 
-async def _until_stopped(server: _Server, serving: Serving, application: Any, stopping: Callable[[], None]) -> bool:
+async def _until_stopped(server: Server, serving: Serving, application: Any, stopping: Callable[[], None]) -> bool:
     ending: list[asyncio.Task[None]] = []
 
     async def end() -> None:
@@ -174,42 +155,3 @@ def _log(serving: Serving) -> None:
     if not serving.debug:
         for name in NOISY_LOGGERS:
             logging.getLogger(name).setLevel(logging.ERROR)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket bound to `host` and `port` (0: a free one). Raises UsageError where it cannot be had."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except OSError as error:
-        raise UsageError(f"There is no address {host} on this machine: {error.strerror}.") from error
-    listening = socket.socket(family, kind, protocol)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-    except OSError as error:
-        listening.close()
-        if error.errno == errno.EADDRINUSE:
-            raise UsageError(
-                f"Port {port} of {host} is taken: another program listens there.",
-                hint="Name another one with --port, or any free one with --port 0.",
-            ) from error
-        raise UsageError(f"Cannot listen on {host}, port {port}: {error.strerror}.") from error
-    return listening
-
-
-def url_of(host: str, listening: socket.socket) -> str:
-    """Return the URL at which clients on this machine reach the server."""
-    port = listening.getsockname()[1]
-    if host in ("0.0.0.0", "::", ""):
-        host = "127.0.0.1" if host != "::" else "::1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach the host."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from .token import Access
+from ..serving.token import Access
 
 LONGEST = 1.2
 """Seconds that runs are given to stop."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from durable_rlm.studio.server.config import set_up
 from durable_rlm.studio.server.state_dir import files_in, own_folder
-from durable_rlm.studio.server.token import Access, set_access
+from durable_rlm.studio.serving.token import Access, set_access
 
 
 def routes_of(routes: list[Any], prefix: str = "") -> list[tuple[str, list[str]]]:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durable_rlm.studio.server.request_policy import Allowed, Rejected, RequestHead, authorize
-from durable_rlm.studio.server.token import HOSTED_STUDIO, Access
+from durable_rlm.studio.serving.request_policy import Allowed, Rejected, RequestHead, authorize
+from durable_rlm.studio.serving.token import HOSTED_STUDIO, Access
 
 TOKEN = "a token that is long enough"
 ACCESS = Access(TOKEN, session="a session")

@@ -7,8 +7,9 @@ import pytest
 from langgraph_sdk import Auth
 
 from durable_rlm.state.errors import UsageError
-from durable_rlm.studio.server.guard import Guard, authenticate
-from durable_rlm.studio.server.token import TOKEN_VARIABLE, Access, chosen_token
+from durable_rlm.studio.server.auth import authenticate
+from durable_rlm.studio.serving.guard import Guard
+from durable_rlm.studio.serving.token import TOKEN_VARIABLE, Access, chosen_token
 
 TOKEN = "a token that is long enough"
 
@@ -36,7 +37,7 @@ async def through(scope: dict[str, Any]) -> list[dict[str, Any]]:
     async def ignore(message: Any = None) -> Any:
         del message
 
-    await Guard(behind, Access(TOKEN))(scope, ignore, ignore)
+    await Guard(behind, "/rlm", Access(TOKEN))(scope, ignore, ignore)
     return came
 
 

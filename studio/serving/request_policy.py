@@ -3,7 +3,7 @@
 Against what: a page of another origin must neither read nor start anything, by `fetch`, a form, a picture, a WebSocket
 or a name that was rebound to this machine (DNS rebinding). So, in this order: the Host must be this server's, the
 Origin absent or this server's, the token or the session right, a session's request the page's own, and a body JSON,
-which no form can send.
+which no form can send. Pages take forms of their own origin.
 """
 
 from dataclasses import dataclass
@@ -12,9 +12,11 @@ from typing import Literal
 from .token import HOSTED_STUDIO, Access
 
 SAFE = ("GET", "HEAD", "OPTIONS")
+JSON = "application/json"
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 CLOSED = ("/docs", "/deploy", "/internal", "/ui")
-"""Routes of LangGraph's server that are not served here: a page that runs a script from elsewhere in this origin, the
+"""Routes of LangGraph's server that are not served: a page that runs a script from elsewhere in this origin, the
 start of a deployment, and what its own tests need."""
 
 
@@ -51,8 +53,11 @@ class Allowed:
     by: Literal["token", "session", "preflight"]
 
 
-def authorize(head: RequestHead, access: Access) -> Allowed | Rejected:
-    """Decide whether the request is let through, and by what."""
+def authorize(head: RequestHead, access: Access, pages: str | None = None) -> Allowed | Rejected:
+    """Decide whether the request is let through, and by what.
+
+    `pages`: the path below which there are pages, which take forms; empty: all are, None: there are none.
+    """
     refused = refused_host(head, access) or refused_origin(head, access)
     if refused:
         return refused
@@ -67,7 +72,7 @@ def authorize(head: RequestHead, access: Access) -> Allowed | Rejected:
         )
     if by == "session" and not _by_its_own_page(head):
         return Rejected(403, "A browser's session is for this server's own pages.")
-    if _has_body(head) and not _is_json(head):
+    if _has_body(head) and not (_content_type(head) == JSON or (is_page(head.path, pages) and _is_own_form(head))):
         return Rejected(415, "Bodies must be JSON, with the content type application/json.")
     if any(head.path == one or head.path.startswith(f"{one}/") for one in CLOSED):
         return Rejected(404, "That is not served here.")
@@ -148,6 +153,16 @@ def _has_body(head: RequestHead) -> bool:
     return bool(head.all("transfer-encoding")) or any(length.strip() != "0" for length in head.all("content-length"))
 
 
-def _is_json(head: RequestHead) -> bool:
-    kind = head.one("content-type")
-    return kind is not None and kind.partition(";")[0].strip().lower() == "application/json"
+def is_page(path: str, pages: str | None) -> bool:
+    """Return whether a path is that of a page; `pages` as in `authorize`."""
+    return pages is not None and (path == pages or path.startswith(f"{pages}/"))
+
+
+def _is_own_form(head: RequestHead) -> bool:
+    """Return whether a page of this very origin sends a form. Who asks with the token may leave the Origin out."""
+    own = is_same_origin(head) or not head.all("origin")
+    return own and head.method == "POST" and _content_type(head) in FORMS
+
+
+def _content_type(head: RequestHead) -> str:
+    return (head.one("content-type") or "").partition(";")[0].strip().lower()

@@ -1,20 +1,17 @@
-"""The guard before every route: LangGraph's, ours, and those that are yet to come.
+"""The guard before every route of a server: LangGraph's, the page's, and those that are yet to come.
 
-It is the outermost middleware of the server's application, so it also sees what LangGraph serves without asking its
-own `auth` (its state, its metrics, its description). What passes carries a mark that no request can bring, and
-`authenticate` lets nothing in without it: should a later version put the guard elsewhere, what matters is refused.
-
-`auth` is what `langgraph.json` names: a request that the guard has let in is the owner's. `disable_studio_auth` goes
-with it: without that, LangGraph's development server lets in any request with the header `x-auth-scheme: langsmith`.
+It is the outermost middleware of the application, so it also sees what LangGraph serves without asking its own `auth`
+(its state, its metrics, its description). What passes carries a mark that no request can bring.
 """
 
 import logging
+from dataclasses import dataclass
+from html import escape
 from typing import Any, Literal
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl, quote, urlencode
 
-from langgraph_sdk import Auth
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
@@ -25,13 +22,12 @@ from .request_policy import (
     authorize,
     cookie_name,
     from_hosted_studio,
+    is_page,
     refused_host,
     refused_origin,
 )
 from .token import HOSTED_STUDIO, Access, current_access
 
-ENTRANCE = "/rlm"
-"""The page whose URL, with the token, is printed at the start."""
 _MARK, _PASSED = "durable_rlm.passed", object()
 _SECRET_HEADERS = (b"authorization", b"x-api-key", b"cookie")
 _EXPOSED = "content-location, location, x-pagination-next, x-pagination-total"
@@ -52,10 +48,15 @@ def has_passed(scope: Any) -> bool:
 
 
 class Guard:
-    """ASGI middleware that lets a request pass or answers it; `access` is that of the process unless one is given."""
+    """ASGI middleware that lets a request pass or answers it.
 
-    def __init__(self, app: ASGIApp, access: Access | None = None) -> None:
+    `access` is that of the process unless one is given. `pages` is the path below which there are pages; empty: all
+    are. A page's URL with the token, or with a ticket, begins a session.
+    """
+
+    def __init__(self, app: ASGIApp, pages: str, access: Access | None = None) -> None:
         self._app = app
+        self._pages = pages
         self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,14 +65,15 @@ class Guard:
             return await self._app(scope, receive, send)
         access = self._access or current_access()
         head = _head_of(scope)
-        if head.path == ENTRANCE and head.method == "GET" and b"token=" in scope.get("query_string", b""):
-            return await _enter(head, scope, access)(scope, receive, _with_headers(send, studio=False))
-        judgement = authorize(head, access)
+        page = is_page(head.path, self._pages)
+        if page and head.method == "GET" and (given := _Credentials.of(scope)):
+            return await _enter(head, given, access)(scope, receive, _with_headers(send, studio=False))
+        judgement = authorize(head, access, self._pages)
         send = _with_headers(send, from_hosted_studio(head, access))
         match judgement:
             case Rejected(status, reason):
                 _logger.info("refused %s %r: %d %s", head.method, head.path[:200], status, reason)
-                await _refusal(head, judgement)(scope, receive, send)
+                await _refusal(head, judgement, page=page)(scope, receive, send)
             case Allowed("preflight"):
                 await _preflight(head)(scope, receive, send)
             case Allowed():
@@ -94,15 +96,37 @@ def _head_of(scope: Scope) -> RequestHead:
     )
 
 
-def _enter(head: RequestHead, scope: Scope, access: Access) -> ASGIApp:
-    """Return the answer to the printed URL: with the right token a session begins, and the URL shows it no longer."""
-    given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
+@dataclass(frozen=True)
+class _Credentials:
+    """The tokens and tickets in a URL, and its other parameters."""
+
+    tokens: list[str]
+    tickets: list[str]
+    others: list[tuple[str, str]]
+
+    @classmethod
+    def of(cls, scope: Scope) -> "_Credentials | None":
+        """Return those of a request; None when its URL has none."""
+        query = scope.get("query_string", b"").decode("latin-1")
+        if "token=" not in query and "ticket=" not in query:
+            return None
+        pairs = parse_qsl(query, keep_blank_values=True)
+        tokens = [value for name, value in pairs if name == "token"]
+        tickets = [value for name, value in pairs if name == "ticket"]
+        others = [pair for pair in pairs if pair[0] not in ("token", "ticket")]
+        return cls(tokens, tickets, others) if tokens or tickets else None
+
+
+def _enter(head: RequestHead, given: _Credentials, access: Access) -> ASGIApp:
+    """Return the answer to a page's URL that lets in: a session begins, and the URL shows the token no longer."""
     refused = refused_host(head, access) or refused_origin(head, access)
-    if refused is None and not access.has_token(given):
+    if refused is None and not (access.has_token(given.tokens) or access.take_ticket(given.tickets)):
         refused = Rejected(401, "That is not the token of this server. Each start has another one.")
     if refused:
-        return _refusal(head, refused)
-    response = RedirectResponse(ENTRANCE, status_code=303)
+        return _refusal(head, refused, page=True)
+    # Two slashes at the beginning would lead to another host.
+    path = "/" + quote(head.path.lstrip("/"))
+    response = RedirectResponse(f"{path}?{urlencode(given.others)}" if given.others else path, status_code=303)
     response.set_cookie(
         cookie_name(head), access.session, httponly=True, samesite="strict", secure=head.scheme == "https"
     )
@@ -141,21 +165,20 @@ def _with_headers(send: Send, studio: bool) -> Send:
     return sent
 
 
-def _refusal(head: RequestHead, refused: Rejected) -> ASGIApp:
+_REFUSAL_PAGE = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{status} · rlm</title></head>
+<body><h1>rlm</h1><p>{reason}</p></body>
+</html>
+"""
+
+
+def _refusal(head: RequestHead, refused: Rejected, *, page: bool) -> ASGIApp:
     if head.kind == "websocket":
         # Before it was accepted: the client sees 403.
         return WebSocketClose(code=1008, reason=refused.reason[:100])
     headers = {"www-authenticate": "Bearer"} if refused.status == 401 else None
+    if page and "text/html" in (head.one("accept") or ""):
+        text = _REFUSAL_PAGE.format(status=refused.status, reason=escape(refused.reason))
+        return HTMLResponse(text, refused.status, headers)
     return JSONResponse({"detail": refused.reason}, refused.status, headers)
-
-
-OWNER = "owner"
-auth = Auth()
-
-
-@auth.authenticate
-async def authenticate(scope: dict[str, Any]) -> str:
-    """Return the name of the client. Raises Auth's HTTPException, 401, for a request that has come past the guard."""
-    if not has_passed(scope):
-        raise Auth.exceptions.HTTPException(status_code=401, detail="This request was not checked.")
-    return OWNER

@@ -1,4 +1,4 @@
-"""The server's token, as Jupyter has it, and the session that it opens in a browser.
+"""A server's token, as Jupyter has it, and the session that it opens in a browser.
 
 The token is in the memory of the server's process and nowhere else: not in its command line, not in an environment
 that other processes inherit, not in a file. Each start makes another one, unless `$RLM_SERVER_TOKEN` names it.
@@ -32,6 +32,20 @@ class Access:
     """Names that this server has, beside those of loopback and the address that was connected to."""
     announced: bool = False
     """True when the user has seen the token, or gave it."""
+    tickets: set[str] = field(default_factory=set[str], repr=False)
+    """Tickets that have not been used. One lets a browser in once: command lines of browsers can be seen by others."""
+
+    def new_ticket(self) -> str:
+        """Return a ticket that lets a browser in once."""
+        ticket = secrets.token_urlsafe()
+        self.tickets.add(ticket)
+        return ticket
+
+    def take_ticket(self, given: Iterable[str]) -> bool:
+        """Return whether one of those given is an unused ticket, which is used then."""
+        found = {ticket for one in given for ticket in self.tickets if _same(one, ticket)}
+        self.tickets.difference_update(found)
+        return bool(found)
 
     def has_token(self, given: Iterable[str]) -> bool:
         """Return whether one of those given is the token; takes as long for a wrong one as for the right one."""

@@ -1,0 +1,62 @@
+"""The page's application, served alone by `rlm view` and below a path by `rlm dev`."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ...state.errors import RlmError
+from .errors import http_error, known_error, unexpected_error
+from .home import HomeOpener
+from .rendering import POLICY, STATIC
+from .screens import ROUTES
+
+_FOR_A_YEAR = "private, max-age=31536000, immutable"
+
+
+class PageHeaders:
+    """ASGI middleware that adds the page's headers: its policy, and how long static files may be kept."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        lasting = b"v=" in scope.get("query_string", b"") and "/static/" in scope["path"]
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["content-security-policy"] = POLICY
+                headers["cache-control"] = _FOR_A_YEAR if lasting else "no-store"
+                headers["x-content-type-options"] = "nosniff"
+                headers["referrer-policy"] = "no-referrer"
+            await send(message)
+
+        await self._app(scope, receive, sent)
+
+
+def create_app(opener: HomeOpener) -> Starlette:
+    """Return the application over a home. Its lifespan closes the home; nothing in it checks who asks."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        async with opener.closing():
+            yield
+
+    app = Starlette(
+        routes=[*ROUTES, Mount("/static", StaticFiles(directory=STATIC), name="static")],
+        middleware=[Middleware(PageHeaders)],
+        exception_handlers={RlmError: known_error, HTTPException: http_error, Exception: unexpected_error},
+        lifespan=lifespan,
+    )
+    app.state.opener = opener
+    return app

@@ -1,0 +1,57 @@
+"""Errors as pages: the same sentence as on the command line, with what to do next."""
+
+from http import HTTPStatus
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ...state.errors import LeaseLost, RlmError, RunBusy, StoreError, ThreadExists, UnknownThread
+from .home import NoHome
+from .rendering import render
+
+
+def status_of(error: RlmError) -> HTTPStatus:
+    """Return the HTTP status of one of our errors."""
+    match error:
+        case UnknownThread() | NoHome():
+            return HTTPStatus.NOT_FOUND
+        case RunBusy() | LeaseLost() | ThreadExists():
+            return HTTPStatus.CONFLICT
+        case StoreError():
+            return HTTPStatus.SERVICE_UNAVAILABLE
+        case RlmError(exit_code=2):
+            return HTTPStatus.UNPROCESSABLE_ENTITY
+        case _:
+            return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+class NotThere(HTTPException):
+    """A step, a call, a document or another part of a run that there is not; `hint` says which there are."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(HTTPStatus.NOT_FOUND, message)
+        self.hint = hint
+
+
+async def known_error(request: Request, error: Exception) -> Response:
+    """Return the page of one of our errors."""
+    assert isinstance(error, RlmError)
+    return _page(request, status_of(error), error.message, error.hint or "")
+
+
+async def http_error(request: Request, error: Exception) -> Response:
+    """Return the page of an address that there is not, or that is asked in a way which it does not take."""
+    assert isinstance(error, HTTPException)
+    said = error.detail if error.detail != HTTPStatus(error.status_code).phrase else "There is no such page."
+    return _page(request, error.status_code, said, getattr(error, "hint", ""))
+
+
+async def unexpected_error(request: Request, error: Exception) -> Response:
+    """Return the page of a fault of this program; its traceback is for `--debug`."""
+    said = f"The page met a fault of its own ({type(error).__name__}). What is saved is as it was."
+    return _page(request, 500, said, "`rlm view --debug` prints where it is.")
+
+
+def _page(request: Request, status: int, said: str, hint: str) -> Response:
+    return render(request, "error.html", status=status, code=int(status), said=said, hint=hint)

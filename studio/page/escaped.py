@@ -1,0 +1,33 @@
+"""Texts as HTML. Every text is data: characters that hide, move or reorder others are shown by their numbers."""
+
+from markupsafe import Markup, escape
+
+from ..terminal.escape import HOSTILE
+
+LONGEST = 40_000
+"""The most characters of a text that a page shows at once."""
+_NAMED = Markup('<span class="esc" title="U+{0:04X}">\\u{0:04x}</span>')
+
+
+def shown(text: object, most: int = LONGEST) -> Markup:
+    """Return a text as HTML, cut after `most` characters, which the last words then say."""
+    whole = str(text)
+    text = whole[:most].replace("\r\n", "\n")
+    parts: list[Markup] = []
+    at = 0
+    for found in HOSTILE.finditer(text):
+        parts += [escape(text[at : found.start()]), _NAMED.format(ord(found[0]))]
+        at = found.end()
+    parts.append(escape(text[at:]))
+    if len(whole) > most:
+        parts.append(Markup('<span class="cut">… {} more characters</span>').format(f"{len(whole) - most:,}"))
+    return Markup("").join(parts)
+
+
+def line(text: object, most: int = 160) -> Markup:
+    """Return a text as HTML on one line: white space becomes single spaces, and a cut shows as `…`."""
+    # Only the beginning is looked at: thousands of prompts of megabytes may have to be cut.
+    beginning = str(text)[: 8 * most]
+    one = " ".join(beginning.split())
+    cut = len(one) > most or len(beginning) < len(str(text))
+    return shown(f"{one[: most - 1]}…" if cut else one)

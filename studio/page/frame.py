@@ -1,0 +1,22 @@
+"""The frame around every screen of one run: its question, status and sums, and the tabs."""
+
+from typing import Any
+
+from starlette.requests import Request
+
+from ...graph.queries import RunQueries
+from .home import PageHome
+
+
+async def framed(home: PageHome, request: Request, tab: str) -> dict[str, Any]:
+    """Return what `run_frame.html` needs for the run that a request names. Raises UnknownThread, StoreError.
+
+    `run` is what `rlm show --json` says of it without its turns (`RunQueries.about`), `tab` the tab that is open.
+    """
+    queries: RunQueries = home.queries
+    return {"run": await queries.about(thread_of(request)), "tab": tab}
+
+
+def thread_of(request: Request) -> str:
+    """Return the name of the run that a request's path names."""
+    return str(request.path_params["thread"])

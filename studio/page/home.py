@@ -1,0 +1,86 @@
+"""The home whose runs the page shows: opened once it exists, and again when another one has taken its place."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.requests import Request
+
+from ...graph.queries import RunQueries
+from ...graph.wiring import open_home
+from ...nodes.runtime.dependencies import Stores
+from ...state.errors import RlmError
+from ...state.home_access import DATABASE
+
+
+class NoHome(RlmError):
+    """Nothing is saved in the folder yet, or not any more."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class PageHome:
+    """An open home."""
+
+    stores: Stores
+    queries: RunQueries
+
+
+class HomeOpener:
+    """Opens the home for the page, and keeps it open."""
+
+    def __init__(self, home: Path, *, read_only: bool = False, stores: Stores | None = None) -> None:
+        """`read_only`: show a copy of it and change nothing. `stores`: those of a server that has opened it already."""
+        self.home = home.absolute()
+        self.read_only = read_only
+        self._shared = stores
+        self._opened: PageHome | None = None
+        self._file: tuple[int, int] | None = None
+        self._closing = contextlib.AsyncExitStack()
+        self._lock = asyncio.Lock()
+
+    @contextlib.asynccontextmanager
+    async def closing(self) -> AsyncGenerator[None]:
+        """Close the home at the end of the context."""
+        try:
+            yield
+        finally:
+            async with self._lock:
+                await self._close()
+
+    async def opened(self) -> PageHome:
+        """Return the open home. Raises NoHome when nothing is saved there, StoreError, NotAgreed."""
+        if self._shared is not None:
+            return PageHome(self._shared, RunQueries(self._shared))
+        async with self._lock:
+            file = _identity(self.home / DATABASE)
+            if file != self._file:
+                # Deleted, or another one: the connection would go on to show what is not there any more.
+                await self._close()
+            if file is None:
+                raise NoHome(f"No run is saved in {self.home}.", hint="Ask a first question, here or with `rlm run`.")
+            if self._opened is None:
+                stores = await self._closing.enter_async_context(open_home(self.home, read_only=self.read_only))
+                self._opened, self._file = PageHome(stores, RunQueries(stores)), file
+            return self._opened
+
+    async def _close(self) -> None:
+        self._opened = self._file = None
+        await self._closing.aclose()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+async def home_of(request: Request) -> PageHome:
+    """Return the home that a request is about. Raises what `HomeOpener.opened` does."""
+    opener: HomeOpener = request.app.state.opener
+    return await opener.opened()

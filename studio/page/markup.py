@@ -1,0 +1,79 @@
+"""Markdown and source code as HTML without styles, scripts, pictures or HTML of their own."""
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from ..terminal.escape import HOSTILE, escape
+from .escaped import shown
+
+if TYPE_CHECKING:
+    from pygments.lexer import Lexer
+
+LONGEST = 200_000
+"""The most characters of a text that are read as Markdown or as code."""
+_LINK = re.compile(r"https?://|#")
+_COLOURED = frozenset(
+    ["k", "kn", "kd", "kc", "ow", "mi", "mf", "s", "s1", "s2", "sa", "sd", "si", "se", "c1", "nb", "nf", "nc"]
+)
+"""Classes of Pygments that have a colour here, behind `hl-`: its names are too short to share a sheet with others."""
+_KEPT = "\n\t"
+
+
+@lru_cache(1)
+def _reader() -> MarkdownIt:
+    reader = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable("table")
+    reader.disable(["image", "html_block", "html_inline"])
+    reader.validateLink = lambda url: bool(_LINK.match(url))
+    return reader
+
+
+def markdown(text: str) -> Markup:
+    """Return Markdown as HTML. Links lead to other sites or within the page, and tell neither where they come from."""
+    visible = HOSTILE.sub(lambda found: found[0] if found[0] in _KEPT else escape(found), text[:LONGEST])
+    reader = _reader()
+    tokens = reader.parse(visible)
+    for token in tokens:
+        # The alignment of a table's cells, which the policy of the page forbids as a style.
+        token.attrs.pop("style", None)
+        for child in token.children or ():
+            if child.type == "link_open":
+                child.attrSet("rel", "noreferrer noopener")
+    return Markup(reader.renderer.render(tokens, reader.options, {}))
+
+
+@lru_cache(1)
+def _python() -> "Lexer":
+    from pygments.lexers.python import PythonLexer
+
+    return PythonLexer(stripnl=False)
+
+
+@lru_cache(maxsize=200)
+def code_lines(source: str) -> tuple[Markup, ...]:
+    """Return Python code as HTML, line by line, coloured by classes that begin with `hl-`."""
+    from pygments import lex
+    from pygments.token import STANDARD_TYPES
+
+    lines: list[list[Markup]] = [[]]
+    for kind, value in lex(source[:LONGEST], _python()):
+        while kind not in STANDARD_TYPES and kind.parent is not None:
+            kind = kind.parent
+        name = STANDARD_TYPES.get(kind, "")
+        for at, part in enumerate(value.split("\n")):
+            if at:
+                lines.append([])
+            if part:
+                lines[-1].append(_coloured(name, part))
+    while len(lines) > 1 and not lines[-1]:
+        lines.pop()
+    return tuple(Markup("").join(parts) for parts in lines)
+
+
+def _coloured(name: str, text: str) -> Markup:
+    if name not in _COLOURED:
+        return shown(text)
+    return Markup('<span class="hl-{}">{}</span>').format(name, shown(text))

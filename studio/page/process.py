@@ -1,0 +1,75 @@
+"""Serves the page in this process until a signal comes."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from socket import socket
+
+import uvicorn
+
+from ..cli.signals import Stopping, leave_at_once
+from ..serving.guard import Guard
+from ..serving.listening import Server
+from ..serving.token import Access
+from .app import create_app
+from .home import HomeOpener
+
+_LONGEST_STOP = 1
+"""Seconds that open connections are given when the server stops. Nothing depends on them."""
+
+
+@dataclass(frozen=True)
+class PageServer:
+    """A server of the page: its home, socket and token."""
+
+    home: Path
+    listening: socket
+    access: Access
+    read_only: bool = False
+    debug: bool = False
+
+    def serve(self, ready: Callable[[], None], stopping: Callable[[], None]) -> bool:
+        """Serve until a signal comes; `ready` is called once browsers can connect, `stopping` with the signal.
+
+        Return whether the server could start.
+        """
+        _log(debug=self.debug)
+        opener = HomeOpener(self.home, read_only=self.read_only)
+        config = uvicorn.Config(
+            Guard(create_app(opener), "", self.access),
+            loop="asyncio",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=_LONGEST_STOP,
+        )
+        with asyncio.Runner() as runner:
+            return runner.run(self._until_stopped(Server(config, ready), stopping))
+
+    async def _until_stopped(self, server: Server, stopping: Callable[[], None]) -> bool:
+        def stop() -> None:
+            stopping()
+            server.should_exit = True
+            asyncio.get_running_loop().call_later(2 * _LONGEST_STOP, leave_at_once)
+
+        with Stopping(stop):
+            try:
+                await server.serve(sockets=[self.listening])
+            except SystemExit:
+                # So uvicorn says that the application did not start.
+                return False
+        return True
+
+
+def _log(*, debug: bool) -> None:
+    """Write warnings to stderr, and with `debug` tracebacks: a page says by itself that something went wrong."""
+    root = logging.getLogger()
+    root.handlers[:] = [logging.StreamHandler(sys.stderr)]
+    root.setLevel(logging.WARNING)
+    if not debug:
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)

@@ -1,0 +1,89 @@
+"""Templates, and the functions that they may use."""
+
+from collections.abc import Callable
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from ...state.wording import counted
+from . import numbers
+from .escaped import line, shown
+from .markup import code_lines, markdown
+
+STATIC = Path(__file__).parent / "static"
+_TEMPLATES = Path(__file__).parent / "templates"
+POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "base-uri 'none'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "img-src 'self'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "require-trusted-types-for 'script'",
+        "trusted-types rlm",
+    ]
+)
+"""The page's Content-Security-Policy: nothing from elsewhere, nothing inline."""
+
+
+@cache
+def templates() -> Environment:
+    """Return the environment of the templates, which escape everything and know no undefined name."""
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: dict[str, Any] = {
+        **{"line": line, "shown": shown, "markdown": markdown, "code_lines": code_lines},
+        **{"amount": numbers.amount, "count": numbers.count, "money": numbers.money, "span": numbers.span},
+        **{"percent": numbers.percent, "moment": numbers.moment, "counted": counted},
+    }
+    environment.filters.update(filters)
+    return environment
+
+
+@cache
+def digest_of(name: str) -> str:
+    """Return a digest of a static file, which its address carries so that a browser keeps it."""
+    return sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+
+
+def address(request: Request, *parts: object, **query: object) -> str:
+    """Return the address of a screen: its parts, each quoted, and those of its parameters that are not None."""
+    path = "/".join(quote(str(part), safe="", errors="surrogatepass") for part in parts)
+    pairs = {name: value for name, value in query.items() if value is not None}
+    return f"{request.scope.get('root_path', '')}/{path}{'?' if pairs else ''}{urlencode(pairs, errors='replace')}"
+
+
+def _names(request: Request) -> dict[str, Any]:
+    def href(*parts: object, **query: object) -> str:
+        return address(request, *parts, **query)
+
+    def asset(name: str) -> str:
+        return href("static", name, v=digest_of(name))
+
+    functions: dict[str, Callable[..., str]] = {"href": href, "asset": asset}
+    opener = request.app.state.opener
+    return {**functions, "home_folder": str(opener.home), "read_only": opener.read_only}
+
+
+def text_of(request: Request, template: str, **values: Any) -> str:
+    """Return a template's text for a request."""
+    return templates().get_template(template).render(**_names(request), **values)
+
+
+def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """Return a template as the response to a request."""
+    return HTMLResponse(text_of(request, template, **values), status)

@@ -1,0 +1,56 @@
+"""The page as a whole: its headers, its errors, and a home that comes, goes and changes."""
+
+import shutil
+from pathlib import Path
+
+import httpx
+import pytest
+
+from durable_rlm.studio.page.app import create_app
+from durable_rlm.studio.page.home import HomeOpener
+
+from .conftest import Page
+
+
+async def test_the_policy_allows_nothing_inline_and_nothing_from_elsewhere(page: Page) -> None:
+    for address in ("/", "/nothing", "/static/style.css"):
+        policy = (await page.get(address)).headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "require-trusted-types-for 'script'" in policy
+        assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize("address", ["/nothing", "/runs", "/runs/nobody/nothing"])
+async def test_an_unknown_address_is_a_page_that_leads_back(page: Page, address: str) -> None:
+    screen = await page.get(address)
+    assert screen.status == 404
+    assert screen.links["All runs"] == "/"
+
+
+async def test_pages_are_not_kept_and_files_with_a_digest_are(page: Page) -> None:
+    screen = await page.get("/")
+    assert screen.headers["cache-control"] == "no-store"
+    [style] = screen.find("//link[@rel='stylesheet']/@href")
+    assert "immutable" in (await page.get(style)).headers["cache-control"]
+
+
+async def test_runs_appear_once_there_are_any_and_go_with_their_home(saved_home: Path, tmp_path: Path) -> None:
+    home = tmp_path / "later"
+    app = create_app(HomeOpener(home))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here", trust_env=False) as client,
+    ):
+        before = await client.get("/")
+        assert (before.status_code, "No run is saved in" in before.text) == (404, True)
+        assert not home.exists()
+        shutil.copytree(saved_home, home)
+        assert "Which contracts can be ended" in (await client.get("/")).text
+        shutil.rmtree(home)
+        assert "No run is saved in" in (await client.get("/")).text
+
+
+async def test_the_runs_of_the_tests_are_of_every_kind(page: Page) -> None:
+    screen = await page.get("/")
+    statuses = {status.get("class").removeprefix("status ") for status in screen.find("//td/span")}
+    assert statuses == {"answered", "budget", "failed", "paused"}
