@@ -23,6 +23,7 @@ from ..state.call_journal import Journal
 from ..state.db.connection import Database
 from ..state.db.home_id import id_in
 from ..state.errors import StoreError
+from ..state.executions import Executions
 from ..state.failpoints import Failpoint, no_failpoint
 from ..state.home_access import BLOBS, DATABASE, is_untouched, make_safe, remember_made, standing_of
 from ..state.leases import Leases
@@ -30,6 +31,7 @@ from ..state.model_specs import ModelSpec
 from ..state.notifications import Notifications
 from ..state.search.files import FOLDER
 from ..state.threads import Threads
+from ..state.turn_rows import TurnRows
 from ..state.usage import Spending
 
 DEFAULT_HOME = ".rlm"
@@ -130,6 +132,8 @@ def _stores(
         spending=Spending(database),
         snapshots=Snapshots(database, blobs, clock),
         notifications=Notifications(database, clock),
+        turn_rows=TurnRows(database),
+        executions=Executions(database),
     )
 
 

@@ -13,12 +13,14 @@ from ...state.blobs.store import Blobs
 from ...state.blobs.texts import Texts
 from ...state.call_journal import Journal
 from ...state.db.connection import Database
+from ...state.executions import Executions
 from ...state.failpoints import Failpoint, no_failpoint
 from ...state.home_size import HomeSize
 from ...state.leases import Leases
 from ...state.model_specs import ModelSpec
 from ...state.notifications import Notifications
 from ...state.threads import Threads
+from ...state.turn_rows import TurnRows
 from ...state.usage import Spending
 from ..models.client import ModelClient
 from .searching import Searches
@@ -44,6 +46,8 @@ class Stores:
     threads: Threads
     snapshots: Snapshots
     notifications: Notifications
+    turn_rows: TurnRows
+    executions: Executions
 
     @property
     def size(self) -> HomeSize:
