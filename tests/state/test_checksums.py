@@ -43,6 +43,8 @@ VALUES: dict[str, dict[str, Any]] = {
         **{"status": "stopped", "created": 1.5, "updated": 1.5},
     },
     "children": {"thread_id": "t", "caller": "above", "call": "1:a:1", "depth": 1},
+    "turns": {"thread_id": "t", "turn": 1, "summary": "Counts.", "flags": "error", "status": "error", "asked": 1.5},
+    "executions": {"thread_id": "t", "number": 1, "reason": "started", "begun": 1.5},
 }
 
 
