@@ -7,14 +7,16 @@ from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.routing import Mount
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...state.errors import RlmError
 from .errors import http_error, known_error, unexpected_error
 from .home import HomeOpener
-from .rendering import POLICY, STATIC
+from .rendering import POLICY, STATIC, STYLE_SHEET, style_sheet
 from .screens import ROUTES
 
 _FOR_A_YEAR = "private, max-age=31536000, immutable"
@@ -53,10 +55,14 @@ def create_app(opener: HomeOpener) -> Starlette:
             yield
 
     app = Starlette(
-        routes=[*ROUTES, Mount("/static", StaticFiles(directory=STATIC), name="static")],
+        routes=[*ROUTES, Route(f"/static/{STYLE_SHEET}", _style), Mount("/static", StaticFiles(directory=STATIC))],
         middleware=[Middleware(PageHeaders)],
         exception_handlers={RlmError: known_error, HTTPException: http_error, Exception: unexpected_error},
         lifespan=lifespan,
     )
     app.state.opener = opener
     return app
+
+
+async def _style(_: Request) -> Response:
+    return Response(style_sheet(), media_type="text/css")

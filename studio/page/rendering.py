@@ -17,6 +17,12 @@ from .escaped import line, shown
 from .markup import code_lines, markdown
 
 STATIC = Path(__file__).parent / "static"
+STYLES = (
+    *("base", "bar", "marks", "frame", "cards", "rows", "tables", "pictures", "code", "texts"),
+    *("turn", "narrow", "print"),
+)
+"""The parts of the style sheet, in order: a later one wins. They are sent as one (`style_sheet`)."""
+STYLE_SHEET = "style.css"
 _TEMPLATES = Path(__file__).parent / "templates"
 POLICY = "; ".join(
     [
@@ -55,9 +61,16 @@ def templates() -> Environment:
 
 
 @cache
+def style_sheet() -> str:
+    """Return the style sheet."""
+    return "\n".join((STATIC / "styles" / f"{name}.css").read_text("utf-8") for name in STYLES)
+
+
+@cache
 def digest_of(name: str) -> str:
     """Return a digest of a static file, which its address carries so that a browser keeps it."""
-    return sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    body = style_sheet().encode() if name == STYLE_SHEET else (STATIC / name).read_bytes()
+    return sha256(body).hexdigest()[:12]
 
 
 def address(request: Request, *parts: object, **query: object) -> str:
