@@ -8,17 +8,14 @@ import contextlib
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from .db.checksums import checksum_mismatch_sql
 from .db.connection import Database
 from .db.tables import CHECKPOINTS, STEPS, WRITES
 from .records import TurnRecord
+from .saved_values import SavedValues
 from .threads import Step
-
-if TYPE_CHECKING:
-    from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 _AT_ONCE = 200
 """The number of steps that one call reads at most."""
@@ -76,7 +73,7 @@ async def steps_after(database: Database, thread_id: str, number: int) -> Saved:
             found, body = _read(connection, thread_id, step)
             if body and place == len(rows) - 1:
                 with contextlib.suppress(Exception):
-                    values = _serde().loads_typed(body).get("channel_values") or {}
+                    values = SavedValues().loads_typed(body).get("channel_values") or {}
             steps.append(found)
         [last] = connection.execute(_LAST, (thread_id,)).fetchone()
         return Saved(steps, int(last or 0), values)
@@ -98,17 +95,9 @@ def _read(connection: sqlite3.Connection, thread_id: str, step: Step) -> tuple[S
     whole = step.kind != "damaged"
     for kind_added, value, damaged in connection.execute(_ADDED, (thread_id, parent)).fetchall() if parent else ():
         try:
-            records += [] if damaged else cast(list[TurnRecord], _serde().loads_typed((kind_added, value)))
+            records += [] if damaged else cast(list[TurnRecord], SavedValues().loads_typed((kind_added, value)))
         except Exception:
             # Of another version, or of another program: the row has its checksum.
             damaged = True
         whole = whole and not damaged
     return SavedStep(step, parent, records, damaged=not whole), (kind, body)
-
-
-@cache
-def _serde() -> "JsonPlusSerializer":
-    # Imported here: listing steps and calls needs no LangGraph, which takes a while.
-    from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-
-    return JsonPlusSerializer(allowed_msgpack_modules=None)

@@ -76,6 +76,7 @@ LONG = (
     "tests/graph/test_lost_kernels.py",
     "tests/graph/test_reopening.py",
     "tests/graph/test_starting_together.py",
+    "tests/graph/test_saved_states.py",
     "tests/graph/test_state_edits.py",
     "tests/graph/test_verify.py",
     "tests/kernel/test_fuzzed_snapshots.py",

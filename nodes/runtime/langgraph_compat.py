@@ -8,3 +8,13 @@ INTERRUPT_CHANNEL = "__interrupt__"
 """The channel under which an interrupt is saved with its task."""
 FORWARDED_KEYS = frozenset({"__pregel_node_finished", "__pregel_stream_messages_v2"})
 """The keys of `configurable` that a caller may set: for a server's count of nodes, and for the form of messages."""
+ERROR_CHANNELS = frozenset({"__error__", "__error_source_node__"})
+"""The channels under which the error of a task is saved."""
+RESUME_CHANNEL = "__resume__"
+"""The channel under which the answer to an interrupt is saved."""
+SENT_CHANNEL = "__pregel_tasks"
+"""The value of a checkpoint that holds the tasks which the step has sent to nodes."""
+PULL, PUSH = "__pregel_pull", "__pregel_push"
+"""In the id of a task: that a trigger has started it, and that it was sent."""
+NO_TASK = "00000000-0000-0000-0000-000000000000"
+"""The task id under which a caller's own writes are saved."""

@@ -5,6 +5,7 @@ The functions are for `Database.look`. They raise StoredDataDamaged, naming the 
 
 import sqlite3
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..errors import CHANGED, MISSING, StoredDataDamaged, cli_command
@@ -42,6 +43,15 @@ class Deserializer(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Line:
+    """The ancestors of a checkpoint as far as its growing lists are rebuilt from them, the nearest one first."""
+
+    ancestors: list[str]
+    whole: dict[str, Any]
+    """The lists that an ancestor has saved whole, as its serializer returned them. A list without one starts empty."""
+
+
 def last_checkpoint(connection: sqlite3.Connection, thread_id: str, namespace: str) -> str | None:
     """Return the id of the checkpoint that was saved last, by order of saving rather than by a clock; None without any.
 
@@ -51,7 +61,7 @@ def last_checkpoint(connection: sqlite3.Connection, thread_id: str, namespace: s
     if step and connection.execute(_CHECKPOINT, (thread_id, namespace, step[0])).fetchone():
         return step[0]
     if step and not step[1]:
-        raise _damaged(connection, thread_id, step[0], MISSING)
+        raise damaged_step(connection, thread_id, step[0], MISSING)
     return connection.execute(_NEWEST, (thread_id, namespace)).fetchone()[0]
 
 
@@ -64,9 +74,9 @@ def check_checkpoint(connection: sqlite3.Connection, thread_id: str, namespace: 
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise
-        raise _damaged(connection, thread_id, checkpoint_id, f"cannot be read ({error})") from error
+        raise damaged_step(connection, thread_id, checkpoint_id, f"cannot be read ({error})") from error
     if writes or (row and row[0]):
-        raise _damaged(connection, thread_id, checkpoint_id, CHANGED)
+        raise damaged_step(connection, thread_id, checkpoint_id, CHANGED)
 
 
 def check_line(
@@ -74,34 +84,37 @@ def check_line(
     serde: Deserializer,
     place: tuple[str, str, str],
     channels: Collection[str],
-) -> None:
-    """Check the rows from which the growing lists `channels` of a checkpoint are rebuilt.
+) -> Line:
+    """Check the rows from which the growing lists `channels` of a checkpoint are rebuilt, and return where they are.
 
     These are its ancestors back to where each list was last saved whole, and all writes to the lists since.
     """
     thread_id, namespace, checkpoint_id = place
-    wanted, passed = set(channels), dict[str, None]()
+    wanted, passed, whole = set(channels), dict[str, None](), dict[str, Any]()
     expected: str | None = None
     try:
         for rank, found, parent, kind, body, damaged in connection.execute(
             _LINE, (*place, *(thread_id, namespace) * 2)
         ):
             if damaged:
-                raise _damaged(connection, thread_id, found, CHANGED)
+                raise damaged_step(connection, thread_id, found, CHANGED)
             expected = parent
             if rank:
                 passed[found] = None
-                wanted -= (serde.loads_typed((kind, body)).get("channel_values") or {}).keys()
+                values = serde.loads_typed((kind, body)).get("channel_values") or {}
+                whole |= {name: values[name] for name in wanted & values.keys()}
+                wanted -= values.keys()
             if not wanted or parent in passed:
                 expected = None
                 break
         if expected is not None:
-            raise _damaged(connection, thread_id, expected, MISSING)
+            raise damaged_step(connection, thread_id, expected, MISSING)
         _check_writes(connection, thread_id, namespace, list(passed), sorted(channels))
+        return Line(list(passed), whole)
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise
-        raise _damaged(connection, thread_id, expected or checkpoint_id, f"cannot be read ({error})") from error
+        raise damaged_step(connection, thread_id, expected or checkpoint_id, f"cannot be read ({error})") from error
 
 
 def _check_writes(
@@ -116,14 +129,15 @@ def _check_writes(
             (thread_id, namespace, *names, *channels),
         ).fetchone()
         if found:
-            raise _damaged(connection, thread_id, found[0], CHANGED)
+            raise damaged_step(connection, thread_id, found[0], CHANGED)
 
 
 def _marks(values: Sequence[str]) -> str:
     return ", ".join("?" * len(values))
 
 
-def _damaged(connection: sqlite3.Connection, thread_id: str, checkpoint_id: str, fault: str) -> StoredDataDamaged:
+def damaged_step(connection: sqlite3.Connection, thread_id: str, checkpoint_id: str, fault: str) -> StoredDataDamaged:
+    """Return the error for a step of which `fault` is said ("has changed on disk"), to be raised."""
     try:
         row = connection.execute(
             "SELECT step FROM steps WHERE thread_id = ? AND checkpoint_id = ?", (thread_id, checkpoint_id)
