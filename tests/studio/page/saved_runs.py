@@ -1,6 +1,7 @@
 """A home with runs of every kind for the page's tests, made once by in-memory kernels and scripted models."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 from durable_rlm import Runner
@@ -72,7 +73,7 @@ def make_home(folder: Path) -> Path:
 
     async def fill() -> None:
         async with Runner.open(home, kernels=MemoryKernels()) as runner:
-            paths = [given / name for name in CLAUSES]
+            paths = [Path(name) for name in CLAUSES]
             await runner.run("Which contracts can be ended without notice?", paths, model=contracts, thread="contracts")
             steps = await runner.queries.steps("contracts")
             step = max(one["step"] for one in steps if (one["kind"], one["turn"]) == ("execute_code", 4))
@@ -90,5 +91,7 @@ def make_home(folder: Path) -> Path:
             await runner.run("May it run?", model=waits, thread="waits-for-code", approve=["code"])
             await runner.run("May it ask?", model=waits, thread="waits-for-calls", approve=["calls>10"])
 
-    asyncio.run(fill())
+    # Documents are named by their paths from the current folder.
+    with contextlib.chdir(given):
+        asyncio.run(fill())
     return home
