@@ -27,6 +27,23 @@ WITH RECURSIVE line (thread_id, generation, horizon) AS (
 """
 
 
+# The thread and those it was forked from, each with what had been settled at the last step that it shares with the one
+# before: the calls that were settled until then are calls of this thread, too.
+PAST = f"""
+WITH RECURSIVE past (thread_id, generation, until) AS (
+    SELECT ?, 0, {NO_HORIZON}
+    UNION
+    SELECT threads.parent, generation + 1, min(past.until, coalesce((
+        SELECT max(own.settled) FROM steps AS own JOIN steps AS shared
+        ON shared.thread_id = threads.parent AND shared.checkpoint_id = own.checkpoint_id
+        WHERE own.thread_id = threads.thread_id
+    ), 0)) FROM threads JOIN past USING (thread_id) WHERE threads.parent IS NOT NULL
+)
+"""
+OF_PAST = f"coalesce(settled, {NO_HORIZON}) <= until"
+"""The condition for a row of `calls`, joined with `PAST`, to belong to the thread."""
+
+
 _NAMESPACE = uuid.UUID("6f1dbb5e-3c0e-5d0c-9a3b-2f4c8f5a7d10")
 
 
