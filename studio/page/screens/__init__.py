@@ -2,6 +2,6 @@
 
 from starlette.routing import Route
 
-from . import runs
+from . import actions, runs
 
-ROUTES: list[Route] = [*runs.ROUTES]
+ROUTES: list[Route] = [*runs.ROUTES, *actions.ROUTES]
