@@ -57,7 +57,7 @@ class Call:
             "thought_tokens": row.details.thought_tokens,
             "cost_usd": row.cost,
             "start": None if row.begun is None else time_text(row.begun),
-            "queue": None if row.queued is None or row.begun is None else round(row.begun - row.queued, 3),
+            "queue": None if row.queue is None else round(row.queue, 3),
             "attempts": [_attempt(attempt) for attempt in row.attempt_log],
             "line": row.line,
             "thoughts": self.thoughts,

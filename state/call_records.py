@@ -12,9 +12,11 @@ from .usage import NO_DETAILS, TokenDetails
 RequestKind = Literal["root", "llm", "rlm"]
 CallStatus = Literal["asked", "answered", "failed"]
 
-
 SCHEMA = "schema"
 """The parameter of a call that has a schema: the hash of the schema as JSON; True in rows of earlier versions."""
+
+CUT = "length"
+"""The `error_kind` of an answer that was cut at the output limit."""
 
 
 class Attempt(NamedTuple):
@@ -139,6 +141,10 @@ class CallRow:
     """The hash of the model's thoughts."""
     line: int | None = None
     """The line of its block of code that led to it, from 1."""
+    error_kind: str | None = None
+    """The kind of its failure; of an answer, what is wrong with it (`CUT`)."""
+    held_cost: float | None = 0.0
+    """The most dollars that attempts with an unknown outcome may have cost; None when a price is unknown."""
     of_earlier_format: bool = False
     """True when the row was written before requests and parameters were recorded."""
     damage: str | None = None
@@ -149,11 +155,21 @@ class CallRow:
         """Tokens of attempts with a known outcome, input and output together."""
         return self.input_tokens + self.output_tokens
 
+    @property
+    def queue(self) -> float | None:
+        """Seconds from asking to the first attempt; None when that is not known."""
+        return None if self.queued is None or self.begun is None else self.begun - self.queued
+
+    @property
+    def is_cut(self) -> bool:
+        """True when the answer was cut off at the output limit."""
+        return self.status == "answered" and self.error_kind == CUT
+
 
 CALL_COLUMNS = (
     "seq, key, kind, turn, depth, model, prompt, status, answer, error, seconds, reused, child_thread, "
     "uncertain_tokens, attempts, input_tokens, output_tokens, cached_tokens, cache_write_tokens, thought_tokens, cost, "
-    "queued, created, attempt_log, parameters, thoughts, line, request IS NULL"
+    "queued, created, attempt_log, parameters, thoughts, line, error_kind, uncertain_cost, request IS NULL"
 )
 """The columns of a row of `calls`, as `call_row` reads them."""
 _DETAILS = slice(17, 20)
@@ -161,7 +177,7 @@ _DETAILS = slice(17, 20)
 
 def call_row(values: Sequence[Any]) -> CallRow:
     """Return an intact row, selected as `CALL_COLUMNS`."""
-    *before, log, parameters, thoughts, line, earlier = values
+    *before, log, parameters, thoughts, line, error_kind, held, earlier = values
     details = TokenDetails(*before[_DETAILS])
     attempts = tuple(Attempt(*json.loads(line)) for line in (log or "").splitlines())
     before[_DETAILS] = [details]
@@ -171,6 +187,8 @@ def call_row(values: Sequence[Any]) -> CallRow:
         parameters=json.loads(parameters or "{}"),
         thoughts=thoughts,
         line=line,
+        error_kind=error_kind,
+        held_cost=held,
         of_earlier_format=bool(earlier),
     )
 

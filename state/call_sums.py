@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from .call_records import CUT
 from .db.connection import Database
 from .db.lineage import OF_PAST, PAST
 
@@ -42,13 +43,14 @@ class _Took(NamedTuple):
     cost: float | None = 0.0
 
 
-_CUT = "cut"
 # A row that a nearer thread has, too, counts there.
 _OF_TURN = f"""
-{PAST} SELECT line, count(*), total(status = 'failed'), total(status = 'answered' AND error_kind IS '{_CUT}'),
+{PAST} SELECT line, count(*), total(status = 'failed'), total(status = 'answered' AND error_kind IS '{CUT}'),
     total(reused > 0), total(status = 'asked'), total(input_tokens), total(output_tokens),
     CASE WHEN total(cost IS NULL AND attempts > 0) = 0 THEN total(cost) END, total(seconds),
-    json_group_array(child_thread) FILTER (WHERE child_thread IS NOT NULL)
+    json_group_array(child_thread) FILTER (WHERE EXISTS (
+        SELECT 1 FROM children WHERE children.thread_id = child_thread AND caller = calls.thread_id
+    ))
 FROM calls JOIN past USING (thread_id)
 WHERE turn = ? AND kind IN ('llm', 'rlm') AND {OF_PAST} AND (generation = 0 OR NOT EXISTS (
     SELECT 1 FROM past AS nearer JOIN calls AS own USING (thread_id)

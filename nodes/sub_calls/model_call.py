@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from ...state.call_records import Attempt, Entry, Outcome, RecordedCall, RequestKind
+from ...state.call_records import CUT, Attempt, Entry, Outcome, RecordedCall, RequestKind
 from ...state.errors import ModelFailed
 from ...state.evidence.places import Cut
 from ...state.reservations import NOTHING, CostEstimate, Reservation, plus
@@ -19,9 +19,6 @@ from ..models.structured_output import ask_typed, estimate_first_request, estima
 from ..runtime.active_runs import ActiveRun
 from ..runtime.dependencies import Dependencies
 from ..runtime.output_limits import LEAST_OUTPUT
-
-CUT = "length"
-"""The journal's word for an answer that was cut at the output limit."""
 
 
 @dataclass(frozen=True)

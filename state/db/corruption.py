@@ -70,18 +70,29 @@ def until_damage(connection: sqlite3.Connection, query: str, parameters: Row = (
 
 def rows_of(connection: sqlite3.Connection, table: Table, columns: str, thread_id: str) -> Iterator[Row | Unreadable]:
     """Yield the rows of a thread in `checkpoints`, `writes` or `calls` in order of insertion."""
+    for rowid, named in numbers_of(connection, table, thread_id).items():
+        yield row_at(connection, table, columns, rowid, named)
+
+
+def numbers_of(connection: sqlite3.Connection, table: Table, thread_id: str) -> dict[int, Row]:
+    """Return the rowids of a thread's rows, in order of insertion, and the values of their `key_in_thread`."""
     key = ", ".join(table.key_in_thread)
     select, place = f"SELECT {key}, rowid FROM {table.name}", (thread_id,)
     # Read from the index alone; where that is damaged, from the table alone.
     found, why = from_both_ends(connection, f"{select} WHERE thread_id = ?", key, place)
     if why:
         found += from_both_ends(connection, f"{select} NOT INDEXED WHERE thread_id = ?", "rowid", place)[0]
-    for rowid, named in sorted({row[-1]: row[:-1] for row in found}.items()):
-        try:
-            row = connection.execute(f"SELECT {columns} FROM {table.name} WHERE rowid = ?", (rowid,)).fetchone()
-        except sqlite3.DatabaseError as error:
-            if not is_damage(error):
-                raise
-            yield Unreadable(rowid, named, str(error))
-        else:
-            yield row or Unreadable(rowid, named, _GONE)
+    return dict(sorted({row[-1]: row[:-1] for row in found}.items()))
+
+
+def row_at(
+    connection: sqlite3.Connection, table: Table, columns: str, rowid: int, named: Row = ("",)
+) -> Row | Unreadable:
+    """Return a row by its rowid. `named`: the values of its `key_in_thread`, as far as they are known."""
+    try:
+        row = connection.execute(f"SELECT {columns} FROM {table.name} WHERE rowid = ?", (rowid,)).fetchone()
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        return Unreadable(rowid, named, str(error))
+    return row or Unreadable(rowid, named, _GONE)

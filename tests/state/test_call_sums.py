@@ -1,7 +1,7 @@
 """Sums of a turn's calls by the line of code that made them."""
 
 from durable_rlm.state.call_journal import Journal
-from durable_rlm.state.call_records import Entry, Outcome
+from durable_rlm.state.call_records import CUT, Entry, Outcome
 from durable_rlm.state.call_sums import LineSum, line_sums
 from durable_rlm.state.db.connection import Database
 from durable_rlm.state.db.lineage import Child, enter_child
@@ -23,7 +23,7 @@ def answered(cost: float | None, seconds: float, error_kind: str | None = None) 
 
 async def test_calls_are_added_up_by_line_with_those_of_no_known_line_last(database: Database) -> None:
     await made(database, "t", "2:a:1", 6, answered(0.25, 2.0))
-    await made(database, "t", "2:b:1", 6, answered(0.5, 1.0, "cut"))
+    await made(database, "t", "2:b:1", 6, answered(0.5, 1.0, CUT))
     await made(database, "t", "2:c:1", 6, Outcome(error_kind="timeout", error="slow", cost=0.0, seconds=60.0))
     await made(database, "t", "2:d:1", None, answered(None, 1.0))
     await made(database, "t", "2:e:1", 3, None)
