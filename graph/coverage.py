@@ -2,16 +2,62 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ..nodes.runtime.dependencies import Stores
+from ..state.db.lineage import BELOW
 from ..state.errors import StoredDataDamaged, StoreError
 from ..state.evidence.coverage import Coverage, DocumentRead, MappedPack, Reading, coverage_of
-from ..state.evidence.journal_places import rows_of_tree
+from ..state.evidence.journal_places import PlacedRow, rows_of_tree
 from ..state.evidence.lines_read import LinesRead, lines_read
 from ..state.evidence.placing import documents_of, source_of
+from ..state.evidence.sent_passages import SentPassages
 from ..state.input.context import ContextRef
 from ..state.threads import Thread
+
+# Places that are recorded later than their answer are written before the step that ends a run.
+_MARK = f"""
+{BELOW}, tree (thread_id) AS (SELECT ? UNION SELECT thread_id FROM below)
+SELECT count(*), max((SELECT max(settled) FROM calls WHERE calls.thread_id = tree.thread_id)),
+sum((SELECT max(step) FROM steps WHERE steps.thread_id = tree.thread_id)),
+sum((SELECT status = 'running' FROM threads WHERE threads.thread_id = tree.thread_id)) FROM tree
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class InputRead:
+    """The parts of an input that the requests of a run have read, with the requests."""
+
+    source: ContextRef
+    """The input: of a sub-RLM that was given a new text, that of the run at the top."""
+    owner: str
+    """The run whose input it is."""
+    coverage: Coverage
+    sent: SentPassages
+
+
+async def input_read(stores: Stores, row: Thread) -> InputRead | None:
+    """Return what `coverage_of_run` does, with the requests that held each part; None without an input."""
+    source, owner = await source_of_run(stores, row)
+    if source is None or source["kind"] == "none":
+        return None
+    rows = await rows_of_tree(stores.database, row.thread_id)
+
+    def summed() -> InputRead:
+        covered = _summed(stores, row, source, rows)
+        return InputRead(source, owner, covered, SentPassages.of_rows(rows, row.thread_id, source["pack"]))
+
+    return await asyncio.to_thread(summed)
+
+
+async def coverage_mark(stores: Stores, thread_id: str) -> tuple[int, ...]:
+    """Return numbers of which one differs once the requests of a run, or of a run below it, have read more.
+
+    It takes some microseconds for each run of the tree. Raises StoreError.
+    """
+    [found] = await stores.database.read(_MARK, (thread_id, thread_id))
+    return tuple(int(number or 0) for number in found)
 
 
 async def coverage_of_run(stores: Stores, row: Thread) -> Coverage | None:
@@ -19,17 +65,17 @@ async def coverage_of_run(stores: Stores, row: Thread) -> Coverage | None:
 
     A sub-RLM that was given a new text has read of the input of the run at the top. Raises StoredDataDamaged.
     """
-    source = await _source(stores, row)
+    source, _ = await source_of_run(stores, row)
     if source is None or source["kind"] == "none":
         return None
     rows = await rows_of_tree(stores.database, row.thread_id)
+    return await asyncio.to_thread(_summed, stores, row, source, rows)
 
-    def summed() -> Coverage:
+
+def _summed(stores: Stores, row: Thread, source: ContextRef, rows: Sequence[PlacedRow]) -> Coverage:
+    try:
         documents = documents_of(source, stores.blobs)
         return coverage_of(rows, row.thread_id, source["pack"], documents, stores.blobs.path(source["pack"]))
-
-    try:
-        return await asyncio.to_thread(summed)
     except OSError as error:
         raise StoredDataDamaged(f"The run's stored input cannot be read: {error}.", hint="Run `rlm verify`.") from error
 
@@ -46,7 +92,7 @@ async def share_or_unknown(stores: Stores, thread_id: str) -> float | None:
 
 async def coverage_document(stores: Stores, row: Thread, found: Coverage, *, lines: bool) -> dict[str, Any]:
     """Return the document that `rlm show --coverage --json` prints. Raises StoredDataDamaged."""
-    source = await _source(stores, row)
+    source, _ = await source_of_run(stores, row)
     assert source is not None
     named = await asyncio.to_thread(_lines, stores, source, found) if lines else [None] * len(found.documents)
     with_text = len(found.with_text)
@@ -63,12 +109,14 @@ async def coverage_document(stores: Stores, row: Thread, found: Coverage, *, lin
     }
 
 
-async def _source(stores: Stores, row: Thread) -> ContextRef | None:
-    above: ContextRef | None = None
-    if row.caller:
-        top = await stores.threads.find(await stores.threads.top_of(row.thread_id))
-        above = top.start.get("context_ref") if top else None
-    return source_of(row.start.get("context_ref"), above)
+async def source_of_run(stores: Stores, row: Thread) -> tuple[ContextRef | None, str]:
+    """Return the input of which the requests of a run have read, and the run whose it is."""
+    own: ContextRef | None = row.start.get("context_ref")
+    if not row.caller:
+        return own, row.thread_id
+    top = await stores.threads.find(await stores.threads.top_of(row.thread_id))
+    source = source_of(own, top.start.get("context_ref") if top else None)
+    return source, row.thread_id if top is None or source is own else top.thread_id
 
 
 def _lines(stores: Stores, source: ContextRef, found: Coverage) -> Sequence[LinesRead]:

@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...state.errors import RlmError
+from .coverage_cache import CoverageCache
 from .errors import http_error, known_error, unexpected_error
 from .home import HomeOpener
 from .rendering import POLICY, STATIC, STYLE_SHEET, style_sheet
@@ -61,6 +62,7 @@ def create_app(opener: HomeOpener) -> Starlette:
         lifespan=lifespan,
     )
     app.state.opener = opener
+    app.state.coverages = CoverageCache()
     return app
 
 
