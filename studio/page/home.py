@@ -9,6 +9,7 @@ from pathlib import Path
 from starlette.requests import Request
 
 from ...graph.queries import RunQueries
+from ...graph.saved_states import SavedCheckpoints
 from ...graph.wiring import open_home
 from ...nodes.runtime.dependencies import Stores
 from ...state.errors import RlmError
@@ -27,6 +28,8 @@ class PageHome:
 
     stores: Stores
     queries: RunQueries
+    checkpoints: SavedCheckpoints
+    """The states of its runs."""
 
 
 class HomeOpener:
@@ -54,7 +57,7 @@ class HomeOpener:
     async def opened(self) -> PageHome:
         """Return the open home. Raises NoHome when nothing is saved there, StoreError, NotAgreed."""
         if self._shared is not None:
-            return PageHome(self._shared, RunQueries(self._shared))
+            return _page_home(self._shared)
         async with self._lock:
             file = _identity(self.home / DATABASE)
             if file != self._file:
@@ -64,12 +67,16 @@ class HomeOpener:
                 raise NoHome(f"No run is saved in {self.home}.", hint="Ask a first question, here or with `rlm run`.")
             if self._opened is None:
                 stores = await self._closing.enter_async_context(open_home(self.home, read_only=self.read_only))
-                self._opened, self._file = PageHome(stores, RunQueries(stores)), file
+                self._opened, self._file = _page_home(stores), file
             return self._opened
 
     async def _close(self) -> None:
         self._opened = self._file = None
         await self._closing.aclose()
+
+
+def _page_home(stores: Stores) -> PageHome:
+    return PageHome(stores, RunQueries(stores), SavedCheckpoints(stores))
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

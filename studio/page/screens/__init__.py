@@ -2,6 +2,6 @@
 
 from starlette.routing import Route
 
-from . import actions, runs
+from . import actions, fork, runs
 
-ROUTES: list[Route] = [*runs.ROUTES, *actions.ROUTES]
+ROUTES: list[Route] = [*runs.ROUTES, *actions.ROUTES, *fork.ROUTES]
