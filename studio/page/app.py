@@ -19,6 +19,7 @@ from .errors import http_error, known_error, unexpected_error
 from .home import HomeOpener
 from .rendering import POLICY, STATIC, STYLE_SHEET, style_sheet
 from .screens import ROUTES
+from .uploads import Uploads
 
 _FOR_A_YEAR = "private, max-age=31536000, immutable"
 
@@ -50,10 +51,15 @@ class PageHeaders:
 def create_app(opener: HomeOpener) -> Starlette:
     """Return the application over a home. Its lifespan closes the home; nothing in it checks who asks."""
 
+    uploads = Uploads()
+
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         async with opener.closing():
-            yield
+            try:
+                yield
+            finally:
+                uploads.forget_all()
 
     app = Starlette(
         routes=[*ROUTES, Route(f"/static/{STYLE_SHEET}", _style), Mount("/static", StaticFiles(directory=STATIC))],
@@ -61,7 +67,7 @@ def create_app(opener: HomeOpener) -> Starlette:
         exception_handlers={RlmError: known_error, HTTPException: http_error, Exception: unexpected_error},
         lifespan=lifespan,
     )
-    app.state.opener = opener
+    app.state.opener, app.state.uploads = opener, uploads
     app.state.coverages = CoverageCache()
     return app
 

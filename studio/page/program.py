@@ -17,7 +17,7 @@ from ..serving.token import TOKEN_VARIABLE
 
 PATIENCE = 120.0
 """Seconds that a command has to begin its run, or to do what it does. Reading a large input takes its time."""
-_MOST_OUTPUT = 4_000_000
+_MOST_OUTPUT = 16_000_000
 _LAST_WORDS = 2_000
 
 

@@ -2,6 +2,6 @@
 
 from starlette.routing import Route
 
-from . import actions, fork, runs
+from . import actions, fork, new_run, runs
 
-ROUTES: list[Route] = [*runs.ROUTES, *actions.ROUTES, *fork.ROUTES]
+ROUTES: list[Route] = [*runs.ROUTES, *actions.ROUTES, *fork.ROUTES, *new_run.ROUTES]
