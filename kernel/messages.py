@@ -18,6 +18,7 @@ from .answer_parts import FilesSaid, Spool, posted_files, posted_table
 from .inside.protocol import MAX_DEPTH
 from .message_parts import Hash, Name, Range, Strict, reading
 from .posted_citations import parse_citations
+from .posted_displays import parse_displays
 from .session import CellError, CellResult, Final, Restored, Snapshot, Variable
 from .untrusted_json import BadMessage, depth
 
@@ -103,6 +104,7 @@ class _Ended(Strict):
     seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     snapshot: _Snapshot
     seen: Annotated[list[Range], FailFast()] = Field(default=[], max_length=MAX_SEEN)
+    displays: Any = None
 
 
 _SIZES = TypeAdapter(Annotated[list[Annotated[int, Field(ge=0, strict=True)]], FailFast()])
@@ -184,4 +186,5 @@ def _ended(ended: _Ended, chunks: Sequence[bytes], spool: Spool) -> CellResult:
         snapshot=Snapshot([one.group() for one in saved.groups], saved.gone, chunks) if saved.error is None else None,
         unsaved=saved.error[:_REASON] if saved.error is not None else None,
         seen=tuple(one for one in ended.seen if one[1] < one[2]) if _names_are_short(ended.seen) else (),
+        displays=parse_displays(ended.displays),
     )

@@ -288,6 +288,8 @@ class CellResult:
     """Why there is no snapshot."""
     seen: tuple[tuple[str, int, int], ...] = ()
     """The parts of documents, in characters, that the output may have, as the kernel says: it may be wrong."""
+    displays: Mapping[str, dict[str, Any] | None] = field(default_factory=dict[str, dict[str, Any] | None])
+    """Display forms of the variables that the cell has changed, as the kernel says; None where there was no room."""
 
 
 class KernelSession(Protocol):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any, cast
 
+from ..kernel.posted_displays import displays_text
 from ..kernel.session import REFUSED_ON, CellError, CellResult, Final
 from ..state.call_keys import START
 from ..state.errors import KernelLost, cli_command
@@ -246,6 +247,8 @@ async def _recorded(
     }
     if result.seen:
         record["seen"] = list(result.seen)
+    if result.displays:
+        record["displays"] = await deps.stores.texts.put(displays_text(result.displays))
     if report:
         record["restore"] = report
     if final is not None and final.variable:

@@ -123,6 +123,8 @@ class TurnRecord(TypedDict, total=False):
     """The number of documents that no model was shown, where the model was given a note on it."""
     seen: list[tuple[str, int, int]]
     """The parts that the output was cut from, as the kernel says: documents by name, with ranges of characters."""
+    displays: str
+    """The hash of the display forms of changed variables by name, a JSON text; absent without any."""
     restore: RestoreRecord
     """Present when the REPL had to be restored for this cell."""
 

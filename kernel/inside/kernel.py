@@ -198,6 +198,7 @@ class RlmKernel(QuietKernel):
         reply["seen"] = repl.seen(output)
         captured.clear()
         reply["snapshot"], chunks = repl.snapshot(content["blocks"])
+        reply["displays"] = repl.displays(reply["snapshot"], ended["variables"])
         for batch in batched(chunks, _BATCH_BYTES):
             sizes = [len(chunk) for chunk in batch]
             self._send(stream, Message.CHUNKS, {"sizes": sizes}, parent, ident=ident, buffers=[b"".join(batch)])
@@ -206,7 +207,7 @@ class RlmKernel(QuietKernel):
         except (TypeError, ValueError, RecursionError, MemoryError) as failure:
             # The host waits for a reply, even where code has made the result impossible to send.
             failed = {"name": type(failure).__name__, "message": str(failure), "traceback": f"at the end: {failure}"}
-            reply.update(error=failed, final=None, variables=[])
+            reply.update(error=failed, final=None, variables=[], displays={})
             self._tell(stream, Message.CELL_REPLY, reply, parent, ident)
 
     def _send_part(self, part: bytes, stream: Any, ident: Any, parent: Any) -> None:

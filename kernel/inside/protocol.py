@@ -92,3 +92,7 @@ ANSWER_FILES = "answer_files"
 """The folder below the scratch folder whose files are part of an answer."""
 MOST_FILES, MOST_FILE_BYTES, FILES_DEEP = 1_000, 2 << 30, 8
 """Files of an answer, their bytes together, and the parts of a file's path, at most."""
+MAX_DISPLAYS, DISPLAY_LEVELS = 4096, 5
+"""Bytes of JSON of the display forms of a turn together, and the nesting of one, at most."""
+OTHERS_CHANGED = "…"
+"""In place of a name among display forms: variables have changed that are not named."""

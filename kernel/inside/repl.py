@@ -11,6 +11,7 @@ from .context_file import Pack
 from .context_text import open_text
 from .cuts import latest
 from .cuts_in_prompts import CutsInPrompts
+from .display_forms import Form, display_forms
 from .final import Finish
 from .map_query import MapQuery
 from .packing import Packing
@@ -58,6 +59,7 @@ class KernelRepl:
         pack, ranges = _input(setup, context)
         self._cuts = CutsInPrompts(pack.path if pack else "")
         self._cuts_before = 0
+        self._described: dict[str, Mapping[str, Any]] = {}
         self._requests = Requests(
             namespace,
             sub_calls=setup["sub_calls"],
@@ -71,7 +73,7 @@ class KernelRepl:
         self._functions = {**queries.names(), **own, **self._finish.names(), "exit": _no_exit, "quit": _no_exit}
         # Names that were there before the user's code, and the names above, are not variables of the user.
         self._own = {*namespace, *self._functions, "history", "answer"} - self._kept.keys()
-        namespace["context"] = context
+        namespace["context"] = self._context = context
         self._install()
         self._finish.begin()
         # Objects that a kernel and the one in which it is restored both have by themselves: saved by name.
@@ -128,6 +130,24 @@ class KernelRepl:
         except KeyboardInterrupt:
             return {"error": "saving the variables took too long and was interrupted"}, []
         return {"groups": taken.groups, "gone": taken.gone}, [bytes(chunk) for chunk in taken.chunks.values()]
+
+    def displays(self, saved: Mapping[str, Any], described: Sequence[Mapping[str, Any]]) -> "dict[str, Form | None]":
+        """Return display forms of the variables that the cell has changed; of the input there is none.
+
+        `saved` is the result of `snapshot`; where none could be taken, variables have changed whose description has.
+        """
+        previews = {one["name"]: one["preview"] for one in described}
+        if "groups" in saved:
+            changed = {name for group in saved["groups"] for name in group["names"]} & previews.keys()
+        else:
+            changed = {one["name"] for one in described if one != self._described.get(one["name"])}
+        self._described = {one["name"]: one for one in described}
+        try:
+            values = {name: self._namespace[name] for name in changed}
+            return display_forms({name: one for name, one in values.items() if one is not self._context}, previews)
+        except (Exception, KeyboardInterrupt):
+            # The host waits for the cell's end, and there is the preview.
+            return {}
 
     def restore(self, groups: list[dict[str, Any]], chunks: Mapping[str, Any]) -> dict[str, Any]:
         """Load saved variables. Return `{"names", "lost", "notes"}`. `chunks` are their bytes by hash."""

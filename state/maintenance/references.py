@@ -22,6 +22,13 @@ _HASH = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}")
 _WHOLE = re.compile(r"[0-9a-f]{64}")
 _OPAQUE = {"settings", "short", "variables", "changed", "gone", "about", "restore"}
 """Keys of a user's or a model's own words, which contain no references."""
+_TURN_TEXTS = (
+    ("reply", "reply"),
+    ("thoughts", "thoughts before the reply"),
+    ("output", "output"),
+    ("displays", "display forms of the variables"),
+)
+"""Keys of a turn's record that are hashes of texts, with what they are called."""
 CITATIONS = "the citations of the answer"
 """The purpose of a list of citations."""
 
@@ -80,7 +87,7 @@ def _own(record: dict[str, Any]) -> Iterator[Reference]:
         )
     elif "number" in record or ("blocks" in record and "digest" in record):
         turn = record.get("number", record.get("turn"))
-        for part, name in (("reply", "reply"), ("thoughts", "thoughts before the reply"), ("output", "output")):
+        for part, name in _TURN_TEXTS:
             yield from _some(Reference("text", record.get(part) or "", f"the {name} of turn {turn}", turn))
         for block in record.get("blocks") or []:
             yield from _some(Reference("text", block, f"the code of turn {turn}", turn))

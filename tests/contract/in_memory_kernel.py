@@ -154,6 +154,7 @@ class MemorySession(BaseSession):
                 "seconds": 0.0,
                 **ended,
                 "snapshot": saved,
+                "displays": self._repl.displays(saved, ended["variables"]),
                 "seen": self._repl.seen(output.text()),
             }
         )

@@ -16,6 +16,7 @@ from durable_rlm.state.errors import KernelLost, KernelStartFailed
 from tests import rendezvous
 from tests.contract.citation_contract import CitationContract
 from tests.contract.context_contract import ContextContract
+from tests.contract.display_contract import DisplayContract
 from tests.contract.in_memory_kernel import MemoryKernels, MemorySession
 from tests.contract.map_query_contract import MapQueryContract
 from tests.contract.query_contract import SWALLOW, QueryContract, refuse
@@ -23,7 +24,10 @@ from tests.contract.search_contract import SearchContract
 from tests.contract.session_contract import SessionContract, Store, run
 
 
-class TestMemory(SessionContract, ContextContract, QueryContract, SearchContract, CitationContract, MapQueryContract):
+class TestMemory(
+    *(SessionContract, ContextContract, DisplayContract, QueryContract, SearchContract),
+    *(CitationContract, MapQueryContract),
+):
     has_its_own_process = False
 
     @pytest.fixture
@@ -47,7 +51,7 @@ class TestMemory(SessionContract, ContextContract, QueryContract, SearchContract
         assert (await other.result()).output == "kept\n"
 
 
-class TestJupyter(SessionContract, ContextContract, QueryContract, SearchContract, CitationContract):
+class TestJupyter(SessionContract, ContextContract, DisplayContract, QueryContract, SearchContract, CitationContract):
     @pytest.fixture
     async def kernels(self, tmp_path: Path) -> AsyncGenerator[Kernels]:
         kernels = JupyterKernels([tmp_path])
