@@ -20,6 +20,9 @@ _LEFT_OUT = re.compile("[\u00ad\u0591-\u05bd\u05bf-\u05c7\u0640\u064b-\u065f\u06
 
 _WORDS = ("L", "N", "Co", "Mn", "Mc")
 _PLAIN_ASCII = bytes(ord(chr(code).lower()) if code < 128 and chr(code).isalnum() else 32 for code in range(256))
+_PLAIN_BYTES = _PLAIN_ASCII[:128] + bytes(range(128, 256))
+_FIRST_WITHOUT_BLANKS = "\u0e00"
+_NOT_ASCII = re.compile("[^\x00-\x7f]+")
 _ACCENTS = frozenset(
     map(ord, "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u0309\u030a\u030b\u030c\u030f\u0311\u031b")
 ) | {*range(0x323, 0x329), 0x32D, 0x32E, 0x330, 0x331}
@@ -86,15 +89,60 @@ def folded(text: str) -> str:
     """Return a text of the same length in small letters without accents, to find words in it."""
     if text.isascii():
         return text.lower()
-    return "".join(map(_plain, text))
+    return text.translate(_FOLDED)
 
 
-def _plain(character: str) -> str:
-    if character.isascii():
-        return character.lower()
-    return unicodedata.normalize("NFKD", character)[0].lower()[0]
+def folded_words(text: str) -> str:
+    """Return the words of a text, folded, with blanks between them; pairs of characters where there are no blanks."""
+    if text.isascii():
+        return text.encode().translate(_PLAIN_ASCII).decode()
+    text = _NOT_ASCII.sub(_folded_run, unicodedata.normalize("NFC", text))
+    return text.encode().translate(_PLAIN_BYTES).decode()
+
+
+def bare(text: str) -> str:
+    """Return a text with letters and their accents as one character, without what a word may be written without."""
+    return text if text.isascii() else _LEFT_OUT.sub("", unicodedata.normalize("NFC", text))
+
+
+def is_without_blanks(word: str) -> bool:
+    """Return whether a word is of a script that is written without blanks: of an index, a pair or one character."""
+    return _RUN.fullmatch(word) is not None
 
 
 def _pairs(run: "re.Match[str]") -> str:
     found = run.group()
     return f" {' '.join(found[at : at + 2] for at in range(len(found)))} "
+
+
+class _Folded(dict[int, str]):
+    """Characters as they are folded, filled as they are asked for."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = found = _folded_character(chr(code))
+        return found
+
+
+def _folded_character(character: str) -> str:
+    if character.isascii() or "\uac00" <= character <= "\ud7af":
+        return character.lower()  # of a Korean syllable, only its first letter would be left
+    small = unicodedata.normalize("NFKD", character)[0].lower()[0]
+    return "\u03c3" if small == "\u03c2" else small
+
+
+class _FoldedWords(dict[int, str]):
+    """Characters as they are in folded words, filled as they are asked for."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        self[code] = found = "" if _LEFT_OUT.fullmatch(character) else _plain_character(_FOLDED[code])
+        return found
+
+
+def _folded_run(run: "re.Match[str]") -> str:
+    text = run.group().translate(_FOLDED_WORDS)
+    return _RUN.sub(_pairs, text) if max(text, default="") >= _FIRST_WITHOUT_BLANKS else text
+
+
+_FOLDED = _Folded()
+_FOLDED_WORDS = _FoldedWords()

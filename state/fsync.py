@@ -4,8 +4,9 @@ import contextlib
 import os
 from pathlib import Path
 
-_HOME_NAMES = ("checkpoints.sqlite", "blobs", "extracted", "search", "server", "logs")
-"""The contents of a home; SQLite's other files have names that begin with the first one."""
+_DATABASES = ("checkpoints.sqlite", "search.sqlite")
+_HOME_NAMES = ("blobs", "extracted", "search", "server", "logs")
+"""The contents of a home, beside its databases and the files whose names begin with theirs."""
 MARKS = {
     ".gitignore": "*\n",
     "CACHEDIR.TAG": "Signature: 8a477f597d28d172789f06886806bc55\n"
@@ -54,7 +55,7 @@ def mark_home(folder: Path) -> None:
 
 
 def _of_home(entry: str) -> bool:
-    return entry in MARKS or entry.startswith(_HOME_NAMES[0]) or entry in _HOME_NAMES
+    return entry in MARKS or entry.startswith(_DATABASES) or entry in _HOME_NAMES
 
 
 def _write_new(path: Path, text: str) -> None:

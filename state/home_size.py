@@ -19,6 +19,9 @@ from .errors import HomeFull
 from .wording import megabytes
 
 DATABASE_FILES = tuple(f"checkpoints.sqlite{end}" for end in ("", "-wal", "-shm", "-reserve"))
+SEARCH_FILE = "search.sqlite"
+"""The words of the calls (`call_search/file.py`)."""
+_OTHER_FILES = tuple(f"{SEARCH_FILE}{end}" for end in ("", "-wal", "-shm"))
 FOLDERS = ("blobs", "extracted", "search", "logs", "server")
 """The folders of a home. Anything else beside them is not a part of it."""
 COUNT_AT_LEAST_EVERY = 60.0
@@ -35,7 +38,7 @@ class HomeSize:
     def __init__(self, home: Path, clock: Callable[[], float] = time.monotonic) -> None:
         """Use the home in the folder `home`; nothing is counted yet. `clock` is in seconds, and is never set back."""
         self.home = home
-        self._database = [str(home / name) for name in DATABASE_FILES]
+        self._database = [str(home / name) for name in (*DATABASE_FILES, *_OTHER_FILES)]
         self._clock = clock
         self._lock = threading.Lock()
         self._one_at_a_time = threading.Lock()

@@ -60,6 +60,15 @@ def edges_of(rows: Sequence[str], pack: str) -> Iterator[tuple[int, list[int]]]:
                 yield number, list(accumulate(row[3:]))
 
 
+def ranges_in(row: str) -> tuple[str, list[tuple[int, int]]]:
+    """Return the beginning of the pack's hash, and the ranges of the pack, that a row records; empty if damaged."""
+    found = _alone(row)
+    if not _is_whole(found):
+        return "", []
+    edges = list(accumulate(found[3:]))
+    return found[0], list(zip(edges[::2], edges[1::2], strict=True))
+
+
 def _parsed(rows: list[str]) -> list[list[Any] | None]:
     """Return the rows, None for damaged ones. All are parsed at once, which is three times as fast as each alone."""
     try:
