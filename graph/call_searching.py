@@ -8,6 +8,7 @@ folder for temporary files.
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 import tempfile
 from collections.abc import Callable, Collection, Mapping
@@ -91,19 +92,20 @@ class CallSearch:
         thread: str | Collection[str] | None = None,
         after: str | None = None,
         limit: int = 50,
-        fill_for: float = FILL_SECONDS,
+        fill_for: float | None = FILL_SECONDS,
     ) -> SearchPage:
         """Return the texts of calls that have all `words`, also within longer ones, the oldest call first.
 
         What is in double quotes belongs together. `thread`: only calls of this run, or of these; without it, runs whose
         question or answer has the words come first. `after`: the `next` of the page before. `fill_for`: the seconds for
-        which calls are read that no search has read yet; the rest of them is missing in the results.
+        which calls are read that no search has read yet (None: until all are); the rest is missing in the results.
 
         Raises UsageError for words that cannot be searched for, StoreError.
         """
         query, position = Query.of(words), _position(after)
         threads = None if thread is None else {thread} if isinstance(thread, str) else set(thread)
         await self.fill(fill_for)
+        await self._touch()
         for _ in range(_MOST_TRIES):
             try:
                 hits = await self._runs(query, limit) if threads is None and after is None else []
@@ -208,6 +210,11 @@ class CallSearch:
                 return (connection and marks_in(connection, file.home)) or Marks(file.home)
 
         return await asyncio.to_thread(marks)
+
+    async def _touch(self) -> None:
+        """Note that the file is in use: it is freed after a month without."""
+        with contextlib.suppress(OSError):
+            os.utime((await self._words_file()).path)
 
     async def _remove(self) -> None:
         file = await self._words_file()

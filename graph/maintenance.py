@@ -6,13 +6,14 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Collection, Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from secrets import token_hex as new_token
 from typing import TypeVar
 
 from ..nodes.runtime.dependencies import Stores
 from ..state.blobs.store import Blobs, locked
+from ..state.call_search.file import remove_search_file
 from ..state.db.reserve import is_nearly_full, reserve_given_up, write_little
 from ..state.errors import StoreError, UnknownThread, UsageError
 from ..state.failpoints import Failpoint, no_failpoint
@@ -68,8 +69,16 @@ async def delete_runs(stores: Stores, name: str) -> Deleted:
         deleted = await stores.database.commit(
             lambda connection: delete_run(connection, stores.leases, thread_id), "delete"
         )
-    await asyncio.to_thread(remove_logs, stores.home, deleted.threads)
+    await asyncio.to_thread(remove_traces, stores.home, deleted.threads)
     return deleted
+
+
+def remove_traces(home: Path, thread_ids: Collection[str]) -> None:
+    """Delete the logs of deleted runs, and the words of all calls: searches collect those of the other runs again."""
+    remove_logs(home, thread_ids)
+    # What cannot be removed now is removed by the next search, which misses the rows.
+    with suppress(StoreError):
+        remove_search_file(home)
 
 
 async def collect_garbage(

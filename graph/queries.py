@@ -176,7 +176,7 @@ class RunQueries:
         for row in await self._stores.journal.rows(thread_id):
             run = answering.pop(row.key, None)
             tokens = spent[run].tokens if run and run in spent else 0
-            found.append(replace(await self._call(row), thread_id=thread_id, tokens_below=tokens))
+            found.append(replace(await self.with_texts(row), thread_id=thread_id, tokens_below=tokens))
             if below and run:
                 found += await self._calls(run, runs, spent, below=True)
         # Child runs whose call is not among the rows that can be read.
@@ -184,7 +184,8 @@ class RunQueries:
             found += await self._calls(run, runs, spent, below=True)
         return found
 
-    async def _call(self, row: CallRow) -> Call:
+    async def with_texts(self, row: CallRow) -> Call:
+        """Return a row of the journal with its texts, damaged ones in brackets."""
         texts = self._stores.texts
         if row.damage:
             return Call(row, f"[{row.damage}]", None, row.damage)

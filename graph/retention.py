@@ -9,12 +9,11 @@ from ..nodes.runtime.dependencies import Stores
 from ..state.db.reserve import is_nearly_full, reserve_given_up, write_little
 from ..state.errors import RunBusy, StoredDataDamaged
 from ..state.failpoints import Failpoint, no_failpoint
-from ..state.logs import remove_logs
 from ..state.maintenance.delete import Deleted
 from ..state.maintenance.gc import Collected
 from ..state.maintenance.retention import OldRuns, delete_if_old, standing_of, trees_of
 from ..state.threads import Thread
-from .maintenance import collect_garbage
+from .maintenance import collect_garbage, remove_traces
 
 
 async def delete_old_runs(
@@ -67,7 +66,7 @@ async def _delete(stores: Stores, name: str, before: float, found: OldRuns) -> N
         outcome = "damaged"
     if isinstance(outcome, Deleted):
         found.deleted += outcome.threads
-        await asyncio.to_thread(remove_logs, stores.home, outcome.threads)
+        await asyncio.to_thread(remove_traces, stores.home, outcome.threads)
     elif outcome != "young":
         found.kept[name] = outcome
 

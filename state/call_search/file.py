@@ -7,8 +7,8 @@ A word of it is a term of FTS5, which keeps no text. A document is a prompt, or 
 import os
 import sqlite3
 import stat
-from collections.abc import Generator
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -28,6 +28,7 @@ _TABLES = (
     "CREATE VIRTUAL TABLE words USING fts5(text, content='', tokenize='ascii')",
     "CREATE VIRTUAL TABLE run_words USING fts5(text, content='', tokenize='ascii')",
 )
+_ENDS = ("-wal", "-shm", "-journal", "")
 _SETTINGS = ("trusted_schema=OFF", "cell_size_check=ON", "temp_store=MEMORY", "cache_size=-8192", "mmap_size=0")
 _MOST_IN_MEMORY = 8 << 20
 _MOST_LOG = 4 << 20
@@ -165,12 +166,22 @@ def set_marks(connection: sqlite3.Connection, marks: Marks) -> None:
 
 def remove_search_file(home: Path) -> None:
     """Delete a home's file of words, if there is one. Raises StoreError."""
-    for end in ("-wal", "-shm", "-journal", ""):
+    for end in _ENDS:
         path = home / f"{SEARCH_FILE}{end}"
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise StoreError(f"{path} cannot be deleted: {error.strerror}.", hint="Delete it.") from error
+
+
+def old_search_files(home: Path, now: float, seconds: float) -> Iterator[tuple[Path, int]]:
+    """Yield the file of words and what is beside it, with their sizes, when it was not used for so many seconds."""
+    with suppress(OSError):
+        if now - (home / SEARCH_FILE).lstat().st_mtime >= seconds:
+            for end in _ENDS:
+                path = home / f"{SEARCH_FILE}{end}"
+                with suppress(OSError):
+                    yield path, path.lstat().st_size
 
 
 @contextmanager

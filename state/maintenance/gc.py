@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from ..blobs.store import Blobs, owner_of
+from ..call_search.file import old_search_files
 from ..db.home_id import id_in
 from ..db.opening import connect, connected
 from ..db.reserve import is_nearly_full, reserve_given_up, write_little
@@ -59,7 +60,7 @@ class Collected:
 
     freed: dict[str, Tally] = field(default_factory=dict[str, Tally])
     """By kind: `texts`, `recipes` (deltas of texts), `snapshots`, `pieces` (of variables), `blobs`, `extracted` (files
-    of extracted texts), `search` (indexes of inputs), `logs` (of runs that are gone), `leftovers`."""
+    of extracted texts), `search` (indexes of inputs, words of calls), `logs` (of runs that are gone), `leftovers`."""
     recent: Tally = field(default_factory=Tally)
     """Unreferenced records that were touched too recently to be freed."""
     foreign: Tally = field(default_factory=Tally)
@@ -125,6 +126,7 @@ def collect(
             work.free_cached("extracted", Extracts(path.parent / FOLDER).old(clock(), extracted_for), keep=dry_run)
             indexes = IndexFiles(path.parent / SEARCH)
             work.free_cached("search", indexes.old(clock(), extracted_for), keep=dry_run)
+            work.free_cached("search", old_search_files(path.parent, clock(), extracted_for), keep=dry_run)
             work.free_logs(path.parent, clock(), keep=dry_run)
             if not dry_run:
                 work.free()

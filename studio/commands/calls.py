@@ -7,23 +7,33 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..cli import options
-from ..cli.common import command, from_library, thread_or_last
+from ..cli.common import command, from_library, from_stores, thread_or_last
 from ..invocation import Invocation
 from ..terminal.console import put
 from ..terminal.escape import safe_json
 
 if TYPE_CHECKING:
     from ...graph.calls import Call
+    from ...graph.found_calls import FoundCall
 
 _LEAST_KEY = 10
 
 TreeFlag = Annotated[
     bool, typer.Option("--tree", help="List those of its sub-RLMs too, and of theirs. Default: the run's own")
 ]
+SearchOption = Annotated[
+    str | None,
+    typer.Option("--search", metavar="WORDS", help="List those in which all these words are. Default: all"),
+]
 
 
 @command
-def calls(invocation: Invocation, thread: options.Thread = None, tree: TreeFlag = False) -> None:
+def calls(
+    invocation: Invocation,
+    thread: options.Thread = None,
+    tree: TreeFlag = False,
+    search: SearchOption = None,
+) -> None:
     """List the sub-calls of a run: what its code asked models, and what they answered.
 
     The table shortens keys, prompts and answers; --json prints them whole. REUSED calls were answered from the journal
@@ -34,13 +44,20 @@ def calls(invocation: Invocation, thread: options.Thread = None, tree: TreeFlag 
 
     A call that a sub-RLM answers names its thread; its TOKENS are those of the sub-RLM and of all sub-RLMs below it.
 
+    --search finds words in answers, in errors, and in what prompts have beside the passages that are cut from the
+    input; also within longer words. What is in double quotes belongs together.
+
     [bold]Examples[/bold]
 
       rlm calls
+      rlm calls --search 'notice "30 days"'
       rlm calls which-contracts-end-3f2a --tree
       rlm calls which-contracts-end-3f2a --json | jq -r '.[] | select(.error) | .prompt'
     """
     thread = thread_or_last(invocation, thread)
+    if search is not None:
+        _search(invocation, thread, search, tree=tree)
+        return
     found = from_library(invocation, lambda library: library.calls(thread, below=tree))
     if invocation.json:
         put(safe_json([{**call.to_json(), **({"thread_id": call.thread_id} if tree else {})} for call in found]))
@@ -64,6 +81,43 @@ def calls(invocation: Invocation, thread: options.Thread = None, tree: TreeFlag 
         Column("ANSWER", wide=True),
     ]
     print_table(columns, _rows(found, tree=tree, children=children, typed=typed))
+
+
+def _search(invocation: Invocation, thread: str, words: str, *, tree: bool) -> None:
+    from ...graph.found_calls import found_calls
+
+    found = from_stores(invocation, lambda stores: found_calls(stores, thread, words, below=tree))
+    if invocation.json:
+        put(safe_json([{**one.to_json(), **({"thread_id": one.call.thread_id} if tree else {})} for one in found]))
+        return
+    from ..terminal.tables import Column, print_table
+
+    columns = [
+        *([Column("THREAD", limit=60), Column("DEPTH", right=True)] if tree else []),
+        Column("KEY", limit=60),
+        Column("TURN", right=True),
+        Column("MODEL", limit=30),
+        Column("IN"),
+        Column("FOUND", wide=True),
+    ]
+    print_table(columns, _found_rows(found, tree=tree))
+
+
+def _found_rows(found: "list[FoundCall]", *, tree: bool) -> Iterator[tuple[str, ...]]:
+    from ..terminal.escape import short_id
+
+    keys = _short_keys([one.call.row.key for one in found])
+    for one in found:
+        row = one.call.row
+        for hit in one.hits:
+            yield (
+                *((short_id(one.call.thread_id), str(row.depth)) if tree else ()),
+                keys[row.key],
+                str(row.turn),
+                row.model,
+                hit.where,
+                hit.snippet.text,
+            )
 
 
 def _rows(found: "list[Call]", *, tree: bool, children: bool, typed: bool) -> Iterator[tuple[str, ...]]:
