@@ -23,6 +23,12 @@ _STEPS = (
     f"SELECT step, checkpoint_id, kind, turn, summary, created, settled, {checksum_mismatch_sql(STEPS)} FROM steps "
     f"WHERE thread_id = ? AND step > ? ORDER BY step LIMIT {_AT_ONCE}"
 )
+_OF_TURN = (
+    f"SELECT step, checkpoint_id, kind, turn, summary, created, settled, {checksum_mismatch_sql(STEPS)}, "
+    "(SELECT parent_checkpoint_id FROM checkpoints WHERE checkpoints.thread_id = steps.thread_id "
+    "AND checkpoint_ns = '' AND checkpoints.checkpoint_id = steps.checkpoint_id) "
+    "FROM steps WHERE thread_id = ? AND turn BETWEEN ? AND ? ORDER BY step"
+)
 _LAST = "SELECT max(step) FROM steps WHERE thread_id = ?"
 _CHECKPOINT = (
     f"SELECT parent_checkpoint_id, type, CAST(checkpoint AS BLOB), {checksum_mismatch_sql(CHECKPOINTS)} "
@@ -79,6 +85,48 @@ async def steps_after(database: Database, thread_id: str, number: int) -> Saved:
         return Saved(steps, int(last or 0), values)
 
     return await database.look(look)
+
+
+async def steps_of_turn(database: Database, thread_id: str, turn: int) -> Saved:
+    """Return the steps of one turn in order, without those that only settled sub-calls, and the state after them.
+
+    Of a run that has gone on from an earlier step, they are those that the next turn follows. There are none where
+    they were pruned. Raises StoreError.
+    """
+
+    def look(connection: sqlite3.Connection) -> Saved:
+        steps: list[SavedStep] = []
+        values: dict[str, Any] = {}
+        line = _line_of_turn(connection, thread_id, turn)
+        for place, step in enumerate(line):
+            if step.kind == "sub_call" and place < len(line) - 1:
+                continue
+            found, body = _read(connection, thread_id, step)
+            if body and place == len(line) - 1:
+                with contextlib.suppress(Exception):
+                    values = SavedValues().loads_typed(body).get("channel_values") or {}
+            steps.append(found)
+        [last] = connection.execute(_LAST, (thread_id,)).fetchone()
+        return Saved(steps, int(last or 0), values)
+
+    return await database.look(look)
+
+
+def _line_of_turn(connection: sqlite3.Connection, thread_id: str, turn: int) -> list[Step]:
+    """Return the steps of a turn, from the last one that it or the turn after it has back to its first."""
+    rows = connection.execute(_OF_TURN, (thread_id, turn, turn + 1)).fetchall()
+    found: dict[str, tuple[Step, str | None]] = {}
+    for *facts, damaged, parent in rows:
+        step = _unreadable(facts) if damaged else Step(*facts)
+        found[step.checkpoint_id] = step, parent
+    line: list[Step] = []
+    name: str | None = next(reversed(found), None)
+    while name in found:
+        # Popped: a checkpoint that names itself as its ancestor ends the line.
+        step, name = found.pop(name)
+        if step.turn == turn or step.kind == "damaged":
+            line.append(step)
+    return line[::-1]
 
 
 def _unreadable(facts: Sequence[Any]) -> Step:

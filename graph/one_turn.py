@@ -1,0 +1,284 @@
+"""Reads one turn of a run for display: what the model was told and said, its code, the calls by line, and variables.
+
+Only what is saved of this turn is read, so that turn 900 costs as much as turn 9. A run whose steps were pruned, and a
+turn whose steps are damaged, is read from the state as a whole.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+from ..nodes.replies.blocks import lay_out
+from ..nodes.replies.python_source import SourceJudge
+from ..nodes.runtime.dependencies import Stores
+from ..nodes.runtime.turns import merged, number_of, turns_of
+from ..nodes.runtime.untrusted_text import cut_output
+from ..state.call_sums import LineSum
+from ..state.errors import StoredDataDamaged, StoreError
+from ..state.records import EditRecord, TurnRecord, VariableRecord
+from ..state.saved_turns import Saved, steps_of_turn
+from ..state.threads import Step, Thread
+from ..state.turn_calls import sent_messages
+from ..state.turn_rows import TurnRow
+from .call_pages import line_sums
+from .checkpoints import Checkpoints, state_at
+
+_MOST_MESSAGES = 200
+_LONGEST_REPLY = 200_000
+"""Characters of a reply in which prose is looked for."""
+Change = Literal["added", "changed", "removed", ""]
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message of the root request."""
+
+    role: str
+    hash: str
+    new: bool
+    """True when the request of the turn before did not have it."""
+    text: str | None = None
+    """Its text, where it is new."""
+
+
+@dataclass(frozen=True)
+class BlockShown:
+    """A block of the code of a turn."""
+
+    code: str
+    calls: Mapping[int, LineSum] = field(default_factory=dict[int, LineSum])
+    """The sub-calls of its lines, by the number of the line."""
+    seconds: float | None = None
+    computed: float | None = None
+    """The seconds of them that it did not wait for calls."""
+    error: str | None = None
+    output: str | None = None
+    """Its part of the output; None where the parts are not known."""
+
+
+@dataclass(frozen=True)
+class VariableShown:
+    """A variable after a turn, and as it was before it."""
+
+    now: VariableRecord | None
+    """None when it was removed."""
+    was: VariableRecord | None
+    change: Change
+    why_lost: str | None = None
+    """Why it could not be saved; None when it was."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return cast(VariableRecord, self.now or self.was)["name"]
+
+
+@dataclass(frozen=True)
+class OneTurn:
+    """A turn as a page shows it. Texts that are damaged are replaced by a sentence in brackets that says so."""
+
+    thread_id: str
+    number: int
+    turns: int
+    """The number of turns that the run has."""
+    row: TurnRow
+    record: TurnRecord
+    blocks: list[BlockShown]
+    told: list[Message]
+    """The messages of the root request; none where it is not saved."""
+    prose: str
+    """The reply without its code."""
+    thoughts: str | None
+    output: str | None
+    seen_output: str | None
+    """The output as the model saw it; None where that is the whole of it."""
+    calls: list[LineSum]
+    """The sub-calls by line; several blocks may have a line of the same number."""
+    variables: list[VariableShown]
+    """Those that changed come first."""
+    only_changes: bool
+    """True when not all variables are known, but only those that changed."""
+    notes: list[str]
+    steps: Sequence[Step] = ()
+    damaged: list[int] = field(default_factory=list[int])
+    """The numbers of its steps that are not, or not wholly, what was saved."""
+    under_way: bool = False
+    """True when its cell has not ended."""
+
+    @property
+    def unplaced(self) -> list[LineSum]:
+        """The sub-calls that no line of code is known for."""
+        return [one for one in self.calls if not any(one in block.calls.values() for block in self.blocks)]
+
+
+async def turn_of_run(stores: Stores, checkpoints: Checkpoints, row: Thread, number: int) -> OneTurn | None:
+    """Return turn `number` of a run; None when it has no such turn. Raises StoreError."""
+    found = await stores.turn_rows.one(row.thread_id, number)
+    saved = await steps_of_turn(stores.database, row.thread_id, number)
+    if number < 1 or (found is None and not saved.steps):
+        return None
+    record = _together(saved, number)
+    if not record:
+        record = await _from_state(stores, checkpoints, row, number)
+    before = await _before(stores, row, number)
+    turns = max(await stores.turn_rows.count(row.thread_id), number)
+    calls = await line_sums(stores, row.thread_id, number)
+    output = await _text(stores, record.get("output"))
+    reply = await _text(stores, record.get("reply"))
+    seen = await asyncio.to_thread(cut_output, output) if output else None
+    variables, only_changes = await _variables(stores, before, record)
+    return OneTurn(
+        thread_id=row.thread_id,
+        number=number,
+        turns=turns,
+        row=found or TurnRow(number),
+        record=record,
+        blocks=await _blocks(stores, record, saved.values, output, calls),
+        told=await _told(stores, row.thread_id, number),
+        prose=await asyncio.to_thread(prose_of, reply or ""),
+        thoughts=await _text(stores, record.get("thoughts")),
+        output=output,
+        seen_output=None if seen == output else seen,
+        calls=calls,
+        variables=variables,
+        only_changes=only_changes,
+        notes=[*record.get("notes", ()), *_edits(saved.values, number)],
+        steps=[one.step for one in saved.steps],
+        damaged=[one.step.step for one in saved.steps if one.damaged],
+        under_way=record.get("status") is None and bool(record.get("blocks")),
+    )
+
+
+async def _text(stores: Stores, name: str | None) -> str | None:
+    return await stores.texts.get_or_damage(name) if name else None
+
+
+def prose_of(reply: str) -> str:
+    """Return a reply without its blocks of code."""
+    text = reply[:_LONGEST_REPLY].replace("\r", "")
+    parts = lay_out(text, truncated=False, judge=SourceJudge()).prose
+    return "\n\n".join(part.strip() for part in parts if part.strip())
+
+
+def _together(saved: Saved, number: int) -> TurnRecord:
+    records = [one for step in saved.steps for one in step.records if number_of(one) == number]
+    [record] = merged(records) or [TurnRecord()]
+    return record
+
+
+async def _from_state(stores: Stores, checkpoints: Checkpoints, row: Thread, number: int) -> TurnRecord:
+    try:
+        state = (await state_at(stores, checkpoints, row, None)).state
+    except StoreError:
+        return TurnRecord()
+    return next((turn for turn in turns_of(state) if number_of(turn) == number), TurnRecord())
+
+
+async def _told(stores: Stores, thread_id: str, number: int) -> list[Message]:
+    sent = await sent_messages(stores.database, thread_id, number)
+    known = {name for _, name in await sent_messages(stores.database, thread_id, number - 1)} if number > 1 else set()
+    found: list[Message] = []
+    for role, name in sent[-_MOST_MESSAGES:]:
+        new = name not in known
+        found.append(Message(role, name, new, await stores.texts.get_or_damage(name) if new else None))
+    return found
+
+
+async def message_text(stores: Stores, thread_id: str, number: int, place: int) -> str | None:
+    """Return the text of a message of a turn's root request, by its place among them from 1; None without one.
+
+    Raises StoreError.
+    """
+    sent = await sent_messages(stores.database, thread_id, number)
+    return await stores.texts.get(sent[place - 1][1]) if 1 <= place <= len(sent) else None
+
+
+async def _blocks(
+    stores: Stores, record: TurnRecord, values: Mapping[str, Any], output: str | None, calls: Sequence[LineSum]
+) -> list[BlockShown]:
+    cell = values.get("cell") or {}
+    # The code that is about to run may be a reviewer's, which the turn's record has only once it ran.
+    pending = record.get("status") is None and cell.get("turn") == record.get("number")
+    names = cell["blocks"] if pending else record.get("blocks", [])
+    codes = [await stores.texts.get_or_damage(name) for name in names]
+    by_line = {one.line: one for one in calls if one.line}
+    # A call says its line, and not its block: with several blocks only lines that one of them has are certain.
+    counts = [code.count("\n") + 1 for code in codes]
+    blocks: list[BlockShown] = []
+    parts: Sequence[Mapping[str, Any]] = cast("Mapping[str, Any]", record).get("parts") or ()
+    for place, code in enumerate(codes):
+        lines = {
+            line: found
+            for line, found in by_line.items()
+            if line <= counts[place] and not any(line <= other for at, other in enumerate(counts) if at != place)
+        }
+        part = parts[place] if place < len(parts) else None
+        blocks.append(_block(code, lines, part, output))
+    return blocks
+
+
+def _block(code: str, lines: Mapping[int, LineSum], part: Mapping[str, Any] | None, output: str | None) -> BlockShown:
+    if part is None:
+        return BlockShown(code, lines)
+    start, end = part["output"]
+    said = (output or "")[start:end]
+    return BlockShown(code, lines, part["seconds"], part["computed"], part["error"], said)
+
+
+async def _before(stores: Stores, row: Thread, number: int) -> TurnRecord:
+    """Return what the latest turn before this one says of variables: its record, or nothing."""
+    for earlier in range(number - 1, max(0, number - 9), -1):
+        record = _together(await steps_of_turn(stores.database, row.thread_id, earlier), earlier)
+        if record.get("snapshot"):
+            return record
+    return TurnRecord()
+
+
+async def _variables(stores: Stores, before: TurnRecord, record: TurnRecord) -> tuple[list[VariableShown], bool]:
+    """Return the variables after a turn, and whether only those are known that changed."""
+    was = await _saved_after(stores, before)
+    now = await _saved_after(stores, record)
+    changed = {one["name"]: one for one in record.get("changed", ())}
+    gone = record.get("gone", ())
+    lost = record.get("lost", {})
+    if now is None:
+        now, only_changes = {**changed}, bool(record)
+    else:
+        now, only_changes = {**now, **changed}, False
+    shown = [
+        VariableShown(one, (was or {}).get(name), _change(name, was or {}, changed), lost.get(name))
+        for name, one in now.items()
+        if name not in gone
+    ]
+    removed = {name: (was or {}).get(name) or _nothing(name) for name in gone}
+    shown += [VariableShown(None, one, "removed") for one in removed.values()]
+    return sorted(shown, key=lambda one: (not one.change, one.change == "removed", one.name)), only_changes
+
+
+def _change(name: str, was: Mapping[str, VariableRecord], changed: Mapping[str, VariableRecord]) -> Change:
+    # What differs without being among the changed was set by a person in between.
+    return "" if name not in changed else "changed" if name in was else "added"
+
+
+def _nothing(name: str) -> VariableRecord:
+    return VariableRecord(name=name, type="", size=None, preview="")
+
+
+async def _saved_after(stores: Stores, record: TurnRecord) -> dict[str, VariableRecord] | None:
+    """Return the descriptions of the variables that a turn's snapshot has; None without one that can be read."""
+    name, whole = record.get("snapshot"), record.get("variables")
+    if not name:
+        return None if whole is None else {one["name"]: one for one in whole}
+    try:
+        groups = await stores.snapshots.groups(name)
+    except StoredDataDamaged:
+        return None
+    return {one["name"]: one for group in groups.values() for one in group["about"]}
+
+
+def _edits(values: Mapping[str, Any], number: int) -> list[str]:
+    """Return sentences on the variables that a person set after a turn."""
+    edits = [edit for edit in cast("Sequence[EditRecord]", values.get("edits") or ()) if edit.get("turn") == number]
+    said = [f"{one['name']} = {one['preview']}" for edit in edits for one in edit["about"]]
+    return [f"A person set variables after this turn: {', '.join(said)}"] if said else []
