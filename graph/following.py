@@ -16,7 +16,7 @@ from ..nodes.runtime.turns import number_of, together, turns_of
 from ..state.blobs.texts import Texts
 from ..state.errors import StoredDataDamaged, StoreError
 from ..state.records import TurnRecord, Usage, as_usage
-from ..state.saved_turns import Saved, SavedStep, steps_after
+from ..state.saved_turns import Saved, SavedStep, last_saved, steps_after
 from ..state.threads import Thread
 from .checkpoints import Checkpoints, state_at
 from .exit_status import RunStatus
@@ -213,6 +213,17 @@ class Following:
         if row.damaged:
             return "damaged"
         return "stopped" if row.status == "running" else row.status
+
+    async def now(self) -> Look | None:
+        """Return what `look` does without what was saved before, so that it costs the same in a run of any length.
+
+        `turns` has what the last step added. For a single look: None after another one. Raises as `look` does.
+        """
+        last = await last_saved(self._stores.database, self.thread_id)
+        for step in last.steps:
+            # The step before it, which it then leads on from.
+            self._step = SavedPlace(number=step.step.step - 1, checkpoint=step.parent)
+        return await self.look()
 
     async def _read_steps(self, row: Thread) -> tuple[list[int], set[int]]:
         """Read the new steps. Return the numbers of damaged ones, and of the turns that are new or have changed."""

@@ -17,6 +17,8 @@ from .records import TurnRecord
 from .saved_values import SavedValues
 from .threads import Step
 
+_TRIED = 20
+"""Steps of which one must be intact for the state of a run to be known."""
 _AT_ONCE = 200
 """The number of steps that one call reads at most."""
 _STEPS = (
@@ -108,6 +110,26 @@ async def steps_of_turn(database: Database, thread_id: str, turn: int) -> Saved:
             steps.append(found)
         [last] = connection.execute(_LAST, (thread_id,)).fetchone()
         return Saved(steps, int(last or 0), values)
+
+    return await database.look(look)
+
+
+async def last_saved(database: Database, thread_id: str) -> Saved:
+    """Return the last step of a run and the state after it, or of a few steps before it the last intact one.
+
+    `last` is the number of the last step, intact or not. Raises StoreError.
+    """
+
+    def look(connection: sqlite3.Connection) -> Saved:
+        [last] = connection.execute(_LAST, (thread_id,)).fetchone()
+        rows = connection.execute(_STEPS, (thread_id, int(last or 0) - _TRIED)).fetchall()
+        for *facts, damaged in reversed(rows):
+            found, body = _read(connection, thread_id, _unreadable(facts) if damaged else Step(*facts))
+            if body and not found.damaged:
+                with contextlib.suppress(Exception):
+                    values = SavedValues().loads_typed(body).get("channel_values") or {}
+                    return Saved([found], int(last), values)
+        return Saved([], int(last or 0))
 
     return await database.look(look)
 

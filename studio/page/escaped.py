@@ -3,6 +3,7 @@
 from markupsafe import Markup, escape
 
 from ..terminal.escape import HOSTILE
+from ..terminal.escape import escape as escape_hostile
 
 LONGEST = 40_000
 """The most characters of a text that a page shows at once."""
@@ -22,6 +23,12 @@ def shown(text: object, most: int = LONGEST) -> Markup:
     if len(whole) > most:
         parts.append(Markup('<span class="cut">… {} more characters</span>').format(f"{len(whole) - most:,}"))
     return Markup("").join(parts)
+
+
+def plain(text: object, most: int = 160) -> str:
+    """Return a text on one line as plain text, for an attribute or a title: cut, hidden characters by their numbers."""
+    one = " ".join(str(text)[: 8 * most].split())
+    return HOSTILE.sub(escape_hostile, f"{one[: most - 1]}…" if len(one) > most else one)
 
 
 def line(text: object, most: int = 160) -> Markup:

@@ -1,12 +1,15 @@
 """Markdown and source code as HTML without styles, scripts, pictures or HTML of their own."""
 
 import re
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from markupsafe import Markup
 
+from ...matching.markers import MARKER
 from ..terminal.escape import HOSTILE, escape
 from .escaped import shown
 
@@ -31,8 +34,11 @@ def _reader() -> MarkdownIt:
     return reader
 
 
-def markdown(text: str) -> Markup:
-    """Return Markdown as HTML. Links lead to other sites or within the page, and tell neither where they come from."""
+def markdown(text: str, cited: Callable[[str], Markup] | None = None) -> Markup:
+    """Return Markdown as HTML. Links lead to other sites or within the page, and tell neither where they come from.
+
+    `cited` returns what stands in place of the marker of a citation, given its number; empty where it cites nothing.
+    """
     visible = HOSTILE.sub(lambda found: found[0] if found[0] in _KEPT else escape(found), text[:LONGEST])
     reader = _reader()
     tokens = reader.parse(visible)
@@ -42,7 +48,33 @@ def markdown(text: str) -> Markup:
         for child in token.children or ():
             if child.type == "link_open":
                 child.attrSet("rel", "noreferrer noopener")
+        if cited and token.children:
+            token.children = list(_with_citations(token.children, cited))
     return Markup(reader.renderer.render(tokens, reader.options, {}))
+
+
+def _with_citations(tokens: Sequence[Token], cited: Callable[[str], Markup]) -> Iterator[Token]:
+    inside = 0
+    for token in tokens:
+        inside += {"link_open": 1, "link_close": -1}.get(token.type, 0)
+        if token.type != "text" or inside:
+            yield token
+            continue
+        # A split by a pattern with one group has the numbers at the odd places.
+        for place, part in enumerate(MARKER.split(token.content)):
+            if place % 2 and (link := cited(part)):
+                yield Token("html_inline", "", 0, content=str(link))
+            elif part:
+                yield Token("text", "", 0, content=f"[^{part}]" if place % 2 else part)
+
+
+def with_citations(text: str, cited: Callable[[str], Markup], most: int = 1_000) -> Markup:
+    """Return a text as HTML with citations in place of their markers, cut after `most` characters."""
+    parts = [
+        (cited(part) or shown(f"[^{part}]")) if place % 2 else shown(part)
+        for place, part in enumerate(MARKER.split(text[:most]))
+    ]
+    return Markup("").join([*parts, shown(text[most:], 0)] if len(text) > most else parts)
 
 
 @lru_cache(1)

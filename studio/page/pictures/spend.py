@@ -1,0 +1,102 @@
+"""What a run has spent over time, against the limit that it is nearest to."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from ....graph.run_times import RunTimes
+from ....state.turn_rows import TurnRow
+from ..numbers import amount, money, percent
+from .drawing import line, picture, rect, words
+from .scale import Scale
+
+_TOP, _HEIGHT = 14, 40
+_BASE = _TOP + _HEIGHT
+_PIXEL = 0.2
+_LIMIT_SEEN = 0.25
+"""Share of a limit from which it is drawn: below, what was spent would be a flat line."""
+
+
+@dataclass(frozen=True)
+class Spend:
+    """The picture, and a sentence that says the same."""
+
+    drawn: Markup
+    said: str
+
+
+@dataclass(frozen=True)
+class _Resource:
+    name: str
+    of: Callable[[TurnRow], float]
+    text: Callable[[float], str]
+    limit: float | None
+
+    def share(self, spent: float) -> float:
+        return spent / self.limit if self.limit else 0.0
+
+
+def spend_picture(times: RunTimes, scale: Scale, limits: Mapping[str, Any]) -> Spend | None:
+    """Return the picture of what turns have spent; None when nothing that can be drawn was.
+
+    `limits`: those in force, as `RunQueries.about` has them.
+    """
+    chosen = _chosen(times.turns, limits)
+    if chosen is None:
+        return None
+    resource, spent = chosen
+    near = resource.share(spent) >= _LIMIT_SEEN
+    top = max(resource.limit or 0.0, spent) if near else spent * 1.15
+    drawn = [*_steps(times, scale, resource, top), line("s-line", 0, 100, _BASE + 0.5, _BASE + 0.5)]
+    said = f"{resource.text(spent)} spent"
+    if resource.limit:
+        said = f"{resource.text(spent)} of {resource.text(resource.limit)} spent ({percent(resource.share(spent))})"
+        if near:
+            y = _BASE - _HEIGHT * resource.limit / top
+            drawn.append(line("s-limit", 0, 100, y, y))
+            drawn.append(words("s-limit-words", 100, y - 4, f"limit {resource.text(resource.limit)}", "end"))
+    return Spend(picture("spend", f"{resource.name} over time: {said}", _BASE + 2, drawn), said)
+
+
+def _chosen(turns: Sequence[TurnRow], limits: Mapping[str, Any]) -> tuple[_Resource, float] | None:
+    """Return the limited resource of which the largest share is spent, else what was spent, with its sum."""
+    resources = [
+        _Resource("Dollars", lambda turn: turn.cost or 0.0, money, limits.get("max_cost")),
+        _Resource(
+            "Tokens",
+            lambda turn: turn.input_tokens + turn.output_tokens,
+            lambda number: f"{amount(round(number))} tokens",
+            limits.get("max_tokens"),
+        ),
+        _Resource(
+            "Calls",
+            lambda turn: turn.calls + 1,
+            lambda number: f"{amount(round(number))} calls",
+            limits.get("max_calls"),
+        ),
+    ]
+    sums = [(resource, sum(map(resource.of, turns))) for resource in resources]
+    spent = [one for one in sums if one[1] > 0]
+    # There is always a limit of calls: unless it is near, dollars or tokens say more.
+    limited = [one for one in spent if one[0].limit and (one[0].name != "Calls" or one[0].share(one[1]) >= 0.5)]
+    return max(limited, key=lambda one: one[0].share(one[1])) if limited else next(iter(spent), None)
+
+
+def _steps(times: RunTimes, scale: Scale, resource: _Resource, top: float) -> Iterator[Markup]:
+    """Yield a rectangle for each rise, from the end of a turn to that of the next."""
+    total, x, height = 0.0, 0.0, 0.0
+    for turn in times.turns:
+        at = next((one for one in (turn.ended, turn.last_call, turn.planned, turn.asked) if one is not None), None)
+        total += resource.of(turn)
+        if at is None:
+            continue
+        place = scale(at)
+        if place - x >= _PIXEL:
+            if height:
+                yield rect("s-spent", x, _BASE - height, place - x + 0.03, height)
+            x = place
+        height = _HEIGHT * total / top
+    if height:
+        yield rect("s-spent", x, _BASE - height, max(100 - x, 0.3), height)
