@@ -8,7 +8,7 @@ import io
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -27,23 +27,53 @@ _CONTINUED = bytes(range(0x80, 0xC0))
 class LineIndex:
     """For every block of a text, how many lines ended before it and how many characters began."""
 
-    def __init__(self, pack: Pack, start: int, end: int) -> None:
-        """Read the bytes from `start` to `end` of the pack. Raises OSError."""
+    def __init__(
+        self, pack: Pack, start: int, end: int, counted: "Callable[[LineIndex], None]" = lambda _: None
+    ) -> None:
+        """Read the bytes from `start` to `end` of the pack. Raises OSError.
+
+        `counted` gets the index after every piece of the text, as far as it is then.
+        """
         self._start, self._end = start, end
         self.mark = b"\n"
         """The byte that ends a line."""
-        self._ends, self._chars = _counted(pack, start, end, self.mark)
+        self.count: int = 0
+        """The number of lines; 0 until all is read."""
+        self._ends, self._chars = array("Q", [0]), array("Q", [0])
+        self._read(pack, counted)
         if not self._ends[-1]:
             self.mark = b"\r"
-            self._ends, self._chars = _counted(pack, start, end, self.mark)
+            self._ends, self._chars = array("Q", [0]), array("Q", [0])
+            self._read(pack, counted)
         ends_open = start < end and pack.read(end - 1, end) != self.mark
-        self.count: int = self._ends[-1] + ends_open
-        """The number of lines."""
+        self.count = self._ends[-1] + ends_open
+
+    def _read(self, pack: Pack, counted: "Callable[[LineIndex], None]") -> None:
+        """Count the line ends and the characters before each block, and those of the whole text at last."""
+        count = _by_numpy() if self._end - self._start >= _LONG else _by_bytes
+        for first in range(self._start, self._end, _PIECE):
+            for ended, began in count(pack.read(first, min(first + _PIECE, self._end)), self.mark):
+                self._chars.append(self._chars[-1] + began)
+                self._ends.append(self._ends[-1] + ended)
+            counted(self)
+        if len(self._ends) == 1:
+            self._chars.append(0)
+            self._ends.append(0)
+
+    @property
+    def reached(self) -> int:
+        """The bytes of the text that are counted."""
+        return min((len(self._ends) - 1) * _BLOCK, self._end - self._start)
+
+    @property
+    def ended(self) -> int:
+        """The lines that have ended in these bytes."""
+        return self._ends[-1]
 
     def read(self, pack: Pack, first: int, last: int) -> str:
         """Return the lines `first` to `last`, which must be between 1 and `count`."""
-        behind = self._end if last == self.count else self._start_of(pack, last + 1)
-        return pack.read(self._start_of(pack, first), behind).decode()
+        behind = self._end if last == self.count else self.start_of(pack, last + 1)
+        return pack.read(self.start_of(pack, first), behind).decode()
 
     def line_at(self, pack: Pack, offset: int) -> int:
         """Return the line of the character at `offset`, from 0 to the number of characters: that is in the last."""
@@ -75,12 +105,10 @@ class LineIndex:
         """Return the character at which a line begins; behind the last line, the number of characters."""
         if line > self.count:
             return self._chars[-1]
-        start = self._start_of(pack, line)
-        block = (start - self._start) // _BLOCK
-        before = pack.read(self._start + block * _BLOCK, start)
-        return self._chars[block] + len(before.translate(None, _CONTINUED))
+        return self.char_at(pack, self.start_of(pack, line))
 
-    def _start_of(self, pack: Pack, line: int) -> int:
+    def start_of(self, pack: Pack, line: int) -> int:
+        """Return the byte of the pack at which a line begins, from 1 to the one behind the last that has ended."""
         before = line - 1
         if not before:
             return self._start
@@ -88,6 +116,26 @@ class LineIndex:
         data = self._block(pack, block)
         rest = data.split(self.mark, before - self._ends[block])[-1]
         return self._start + block * _BLOCK + len(data) - len(rest)
+
+    def line_at_byte(self, pack: Pack, at: int) -> int:
+        """Return the line in which a byte of the pack is that is counted."""
+        block = (at - self._start) // _BLOCK
+        return self._ends[block] + self._block(pack, block).count(self.mark, 0, (at - self._start) % _BLOCK) + 1
+
+    def char_at(self, pack: Pack, at: int) -> int:
+        """Return the character that begins at a byte of the pack, up to the first byte that is not counted."""
+        block = (at - self._start) // _BLOCK
+        return self._chars[block] + len(pack.read(self._start + block * _BLOCK, at).translate(None, _CONTINUED))
+
+    def byte_at(self, pack: Pack, offset: int) -> int:
+        """Return the byte of the pack at which a character begins; where counting ends, for those behind."""
+        if offset >= self._chars[-1]:
+            return self._start + self.reached
+        block = bisect_right(self._chars, offset) - 1
+        data = self._block(pack, block)
+        begun = len(data) - len(data.lstrip(_CONTINUED))
+        text = data[begun:].decode("utf-8", "ignore")[: offset - self._chars[block]]
+        return self._start + block * _BLOCK + begun + len(text.encode())
 
     def _block(self, pack: Pack, block: int) -> bytes:
         first = self._start + block * _BLOCK
@@ -103,24 +151,17 @@ def line_index(pack: Pack, start: int, end: int) -> LineIndex:
     known = _known.setdefault(pack, OrderedDict())
     index = known.get((start, end))
     if index is None:
-        index = known[start, end] = LineIndex(pack, start, end)
-        if len(known) > _KEPT:
-            known.popitem(last=False)
+        index = LineIndex(pack, start, end)
+        keep_line_index(pack, start, end, index)
     return index
 
 
-def _counted(pack: Pack, start: int, end: int, mark: bytes) -> "tuple[array[int], array[int]]":
-    """Return the line ends and the characters before each block, and those of the whole text at last."""
-    ends, chars = array("Q", [0]), array("Q", [0])
-    count = _by_numpy() if end - start >= _LONG else _by_bytes
-    for first in range(start, end, _PIECE):
-        for ended, began in count(pack.read(first, min(first + _PIECE, end)), mark):
-            ends.append(ends[-1] + ended)
-            chars.append(chars[-1] + began)
-    if len(ends) == 1:
-        ends.append(0)
-        chars.append(0)
-    return ends, chars
+def keep_line_index(pack: Pack, start: int, end: int, index: LineIndex) -> None:
+    """Keep an index for those that will ask for it."""
+    known = _known.setdefault(pack, OrderedDict())
+    known[start, end] = index
+    if len(known) > _KEPT:
+        known.popitem(last=False)
 
 
 def _by_bytes(piece: bytes, mark: bytes) -> "Iterator[tuple[int, int]]":

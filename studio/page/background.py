@@ -1,33 +1,29 @@
-"""Work that takes longer than a page should: done beside the requests, kept for the next ones, bounded in number."""
+"""Work that takes longer than a page should: done beside the requests, and kept for the next ones."""
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable
-from typing import Generic, TypeVar
-
-T = TypeVar("T")
+from collections.abc import Callable, Coroutine, Hashable
+from typing import Any, Generic, TypeVar
 
 SOON = 0.25
 """Seconds that a page waits for such work before it is shown without."""
+T = TypeVar("T")
+
+
+class Abandoned(Exception):
+    """Nobody waits for the work any more."""
 
 
 class Work(Generic[T]):
-    """One piece of work, under way or done."""
+    """One piece of work, under way or done. What is known before its end stands in attributes of a subclass."""
 
-    def __init__(self, begin: Callable[["Work[T]"], Awaitable[T]]) -> None:
-        """Begin it. `begin` gets this, so that it can tell how far it is."""
-        self.share = 0.0
-        """The share of it that is done, 0 to 1, where that is known."""
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        """Begin it."""
         self.abandoned = False
         """True once nobody waits for it any more: it should end soon."""
-        self.task: asyncio.Future[T] = asyncio.ensure_future(begin(self))
+        self.task: asyncio.Future[T] = asyncio.ensure_future(work)
         # What it raises is told to those that ask for the result, and to nobody when nobody does.
         self.task.add_done_callback(lambda task: task.cancelled() or task.exception())
-
-    @property
-    def result(self) -> T | None:
-        """The result; None while it is under way. Raises what it raised."""
-        return self.task.result() if self.task.done() else None
 
     @property
     def failed(self) -> bool:
@@ -35,51 +31,41 @@ class Work(Generic[T]):
         return self.task.done() and (self.task.cancelled() or self.task.exception() is not None)
 
     async def soon(self, seconds: float = SOON) -> T | None:
-        """Return the result if it is there within so many seconds. Raises what it raised."""
+        """Return the result if it is there within so many seconds, else None. Raises what it raised."""
         if not self.task.done():
             await asyncio.wait({self.task}, timeout=seconds)
-        return self.result
+        return self.task.result() if self.task.done() else None
 
     def abandon(self) -> None:
         """Let it end soon, without a result."""
         self.abandoned = True
         self.task.cancel()
 
+    def go_on(self) -> None:
+        """Raise Abandoned once nobody waits for it: a thread cannot be ended from outside."""
+        if self.abandoned:
+            raise Abandoned
 
-class Kept(Generic[T]):
-    """The latest works by their keys, at most so many, and together no heavier than that."""
 
-    def __init__(self, most: int, *, heaviest: int = 0, weight: Callable[[T], int] = lambda _: 0) -> None:
-        """`heaviest`: the most of `weight` over all results; one alone is kept whatever it weighs."""
+W = TypeVar("W", bound=Work[Any])
+
+
+class Kept(Generic[W]):
+    """The works that were asked for last, by their keys."""
+
+    def __init__(self, most: int, *, heaviest: int = 0, weight: Callable[[W], int] = lambda _: 0) -> None:
+        """Keep at most so many, and together no heavier than `heaviest`; one alone, whatever it weighs."""
         self._most, self._heaviest, self._weight = most, heaviest, weight
-        self._works: OrderedDict[Hashable, Work[T]] = OrderedDict()
+        self._works: OrderedDict[Hashable, W] = OrderedDict()
 
-    def get(self, key: Hashable) -> Work[T] | None:
-        """Return the work of that key, which is then the latest; None when there is none."""
-        found = self._works.get(key)
-        if found is not None:
-            self._works.move_to_end(key)
-        return found
-
-    def begin(self, key: Hashable, begin: Callable[[Work[T]], Awaitable[T]]) -> Work[T]:
+    def get(self, key: Hashable, begin: Callable[[], W]) -> W:
         """Return the work of that key, begun now unless it is there. One that failed is begun again."""
-        found = self.get(key)
+        found = self._works.get(key)
         if found is None or found.failed:
-            found = self._works[key] = Work(begin)
-            found.task.add_done_callback(lambda _: self._shed())
-            self._works.move_to_end(key)
-            self._shed()
-        return found
-
-    def _shed(self) -> None:
-        while len(self._works) > 1 and (len(self._works) > self._most or self._weighs() > self._heaviest):
+            found = self._works[key] = begin()
+        self._works.move_to_end(key)
+        while len(self._works) > 1 and (
+            len(self._works) > self._most or sum(map(self._weight, self._works.values())) > self._heaviest
+        ):
             self._works.popitem(last=False)[1].abandon()
-
-    def _weighs(self) -> int:
-        done = [one for one in self._works.values() if one.task.done() and not one.failed]
-        return sum(self._weight(one.task.result()) for one in done)
-
-    def clear(self) -> None:
-        """Abandon all of it."""
-        while self._works:
-            self._works.popitem()[1].abandon()
+        return found

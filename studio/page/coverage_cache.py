@@ -63,7 +63,7 @@ class CoverageCache:
         run = self._runs.get(key)
         if run is None or (run.work.task.done() and (run.mark != mark or run.work.failed)):
             before = run.found if run else None
-            run = self._runs[key] = _Run(Work(lambda _: _read(stores, thread)), mark, before, _weight(before))
+            run = self._runs[key] = _Run(Work(_read(stores, thread)), mark, before, _weight(before))
         self._runs.move_to_end(key)
         try:
             found = await run.work.soon(wait)

@@ -50,6 +50,40 @@ def test_lines_are_those_of_a_simple_model(text: str, single: bool, data: st.Dat
             assert doc.line_of(len(text)) == len(lines)
 
 
+@given(texts, st.data())
+def test_bytes_lines_and_characters_are_found_by_each_other(text: str, data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_BLOCK", data.draw(st.integers(1, 9)))
+        doc = document(Path(folder), draft_of(text))
+        pack, start, end = doc.stored()
+        index = module.line_index(pack, start, end)
+        lines = naive(text)
+        for offset in range(len(text) + 1):
+            byte = start + len(text[:offset].encode())
+            assert (index.byte_at(pack, offset), index.char_at(pack, byte)) == (byte, offset)
+            if offset < len(text):
+                assert index.line_at_byte(pack, byte) == doc.line_of(offset)
+        for number in range(1, len(lines) + 1):
+            assert index.start_of(pack, number) == start + len("".join(lines[: number - 1]).encode())
+
+
+def test_an_index_that_is_under_way_knows_what_it_has_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_BLOCK", 10)
+    monkeypatch.setattr(module, "_PIECE", 20)
+    pack, start, end = document(tmp_path, draft_of("größe\n" * 20)).stored()
+    seen: list[tuple[int, int, int]] = []
+
+    def counted(index: module.LineIndex) -> None:
+        ended = index.ended
+        assert [index.start_of(pack, line) for line in (1, ended)] == [start, start + 8 * (ended - 1)]
+        assert index.char_at(pack, index.byte_at(pack, 6)) == 6
+        seen.append((index.reached, ended, index.count))
+
+    index = module.LineIndex(pack, start, end, counted)
+    assert seen == [(at, at // 8, 0) for at in range(20, 161, 20)]
+    assert (index.reached, index.count) == (160, 20)
+
+
 @given(texts)
 def test_numbered_lines_have_their_numbers_and_nothing_else_changes(text: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
