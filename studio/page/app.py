@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
@@ -48,6 +47,13 @@ class PageHeaders:
         await self._app(scope, receive, sent)
 
 
+class _App(Starlette):
+    """An application whose every response has the page's headers, that of an unexpected error too."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return PageHeaders(super().build_middleware_stack())
+
+
 def create_app(opener: HomeOpener) -> Starlette:
     """Return the application over a home. Its lifespan closes the home; nothing in it checks who asks."""
 
@@ -61,9 +67,8 @@ def create_app(opener: HomeOpener) -> Starlette:
             finally:
                 uploads.forget_all()
 
-    app = Starlette(
+    app = _App(
         routes=[*ROUTES, Route(f"/static/{STYLE_SHEET}", _style), Mount("/static", StaticFiles(directory=STATIC))],
-        middleware=[Middleware(PageHeaders)],
         exception_handlers={RlmError: known_error, HTTPException: http_error, Exception: unexpected_error},
         lifespan=lifespan,
     )

@@ -31,11 +31,6 @@ class PageHome:
     checkpoints: SavedCheckpoints
     """The states of its runs."""
 
-    @property
-    def checkpoints(self) -> SavedCheckpoints:
-        """The states of its runs."""
-        return SavedCheckpoints(self.stores)
-
 
 class HomeOpener:
     """Opens the home for the page, and keeps it open."""

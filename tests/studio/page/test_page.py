@@ -2,10 +2,12 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from durable_rlm.graph.queries import RunQueries
 from durable_rlm.studio.page.app import create_app
 from durable_rlm.studio.page.home import HomeOpener
 
@@ -25,6 +27,19 @@ async def test_an_unknown_address_is_a_page_that_leads_back(page: Page, address:
     screen = await page.get(address)
     assert screen.status == 404
     assert screen.links["All runs"] == "/"
+
+
+async def test_a_fault_of_the_page_has_its_policy_and_says_nothing_of_the_code(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any, **__: Any) -> Any:
+        raise AttributeError("secret internals")
+
+    monkeypatch.setattr(RunQueries, "about", broken)
+    page.client._transport.raise_app_exceptions = False  # type: ignore[attr-defined]
+    screen = await page.get("/runs/contracts/delete")
+    assert (screen.status, "AttributeError" in screen.text, "internals" in screen.html) == (500, True, False)
+    assert "script-src 'self'" in screen.headers["content-security-policy"]
 
 
 async def test_pages_are_not_kept_and_files_with_a_digest_are(page: Page) -> None:
