@@ -18,7 +18,7 @@ from .markup import code_lines, markdown
 
 STATIC = Path(__file__).parent / "static"
 STYLES = (
-    *("base", "bar", "marks", "frame", "cards", "rows", "tables", "pictures", "code", "texts"),
+    *("base", "bar", "marks", "frame", "cards", "rows", "tables", "pictures", "code", "texts", "forms"),
     *("turn", "narrow", "print"),
 )
 """The parts of the style sheet, in order: a later one wins. They are sent as one (`style_sheet`)."""
