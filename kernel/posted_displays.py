@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from .inside.display_forms import Form, display_form
-from .inside.protocol import DISPLAY_LEVELS, MAX_DISPLAYS
+from .inside.protocol import DISPLAY_LEVELS, MAX_DISPLAYS, OTHERS_CHANGED
 from .message_parts import PLACE
+
+__all__ = ["OTHERS_CHANGED", "Form", "display_of", "displays_text", "parse_displays"]
 
 _MOST_NAMES = 1_000
 _MOST = MAX_DISPLAYS + 256

@@ -1,0 +1,136 @@
+"""The display forms of the REPL's variables after a turn, from what the turns have saved: no value is loaded."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Any
+
+from ..kernel.posted_displays import OTHERS_CHANGED, display_of, parse_displays
+from ..nodes.runtime.dependencies import Stores
+from ..nodes.runtime.turns import number_of, variables_next
+from ..state.errors import StoredDataDamaged
+from ..state.records import EditRecord, TurnRecord, VariableRecord
+
+Form = dict[str, Any]
+Forms = dict[str, Form | None]
+_LARGEST = 4 << 20
+"""Characters of JSON of a value that a person has set, up to which it has a form."""
+
+
+@dataclass(frozen=True)
+class VariableChange:
+    """One variable before and after a turn; None on the side where it does not exist."""
+
+    name: str
+    old: VariableRecord | None
+    new: VariableRecord | None
+    old_form: Form | None = None
+    """Its display form; None when none is stored."""
+    new_form: Form | None = None
+
+
+@dataclass(frozen=True)
+class VariableChanges:
+    """The variables that a turn has added, changed and removed, each sorted by name."""
+
+    added: list[VariableChange] = field(default_factory=list[VariableChange])
+    changed: list[VariableChange] = field(default_factory=list[VariableChange])
+    """Those whose description is another one, or whose value has changed inside."""
+    removed: list[VariableChange] = field(default_factory=list[VariableChange])
+
+
+async def displays_at(
+    stores: Stores, turns: Sequence[TurnRecord], number: int, edits: Sequence[EditRecord] = ()
+) -> Forms:
+    """Return the form of each variable after turn `number`: the latest stored one, unless the value has changed since.
+
+    `turns` and `edits` are those of a state (`turns_of`, `edits`). None where no form is stored: in older runs, where
+    there was no room, and for the input. Raises StoreError.
+    """
+    shown = _variables_after(turns, number)
+    if number == 0:
+        shown = {one["name"]: one for edit in edits if edit["turn"] == 0 for one in edit["about"]}
+    found: Forms = {}
+    for at in reversed(list(takewhile(lambda turn: number_of(turn) <= number, turns))):
+        if shown.keys() <= found.keys():
+            break
+        found |= {name: one for name, one in (await _changed_at(stores, at, edits)).items() if name not in found}
+        if OTHERS_CHANGED in found:
+            # Forms that are older may be those of other values.
+            break
+    found = {**await _set_by_a_person(stores, edits, 0), **found} if OTHERS_CHANGED not in found else found
+    return {name: found.get(name) for name in shown}
+
+
+async def variable_changes(
+    stores: Stores, turns: Sequence[TurnRecord], number: int, edits: Sequence[EditRecord] = ()
+) -> VariableChanges:
+    """Return the variables that turn `number` has added, changed and removed, with those a person set after it.
+
+    Each has its description and its form before and after. Raises StoreError.
+    """
+    before, after = _variables_after(turns, number - 1), _variables_after(turns, number)
+    turn = next((one for one in turns if number_of(one) == number), TurnRecord())
+    stored = await _changed_at(stores, turn, edits)
+    same = {name for name, one in after.items() if before.get(name) == one and name not in stored}
+    if same == before.keys() == after.keys():
+        return VariableChanges()
+    was, now = [await displays_at(stores, turns, at, edits) for at in (number - 1, number)]
+    changes = [
+        VariableChange(name, before.get(name), after.get(name), was.get(name), now.get(name))
+        for name in sorted(before.keys() | after.keys())
+        if name not in same and not (before.get(name) == after.get(name) and _equal(was.get(name), now.get(name)))
+    ]
+    return VariableChanges(
+        added=[one for one in changes if one.old is None],
+        changed=[one for one in changes if one.old is not None and one.new is not None],
+        removed=[one for one in changes if one.new is None],
+    )
+
+
+def _equal(old: Form | None, new: Form | None) -> bool:
+    """Return whether two forms are whole and equal: a value can be saved differently without having changed."""
+    return old is not None and old == new and "cut" not in old
+
+
+def _variables_after(turns: Sequence[TurnRecord], number: int) -> dict[str, VariableRecord]:
+    variables: list[VariableRecord] = []
+    for turn in takewhile(lambda turn: number_of(turn) <= number, turns):
+        variables = variables_next(variables, turn)
+    return {one["name"]: one for one in variables}
+
+
+async def _changed_at(stores: Stores, turn: TurnRecord, edits: Sequence[EditRecord]) -> Forms:
+    """Return the forms of the variables that a turn has changed, and of those that a person set after it."""
+    found = await _stored(stores, turn)
+    # A change without a form: what was stored before is the form of another value.
+    found = {**{one["name"]: None for one in turn.get("changed", ())}, **found}
+    return {**found, **await _set_by_a_person(stores, edits, number_of(turn))}
+
+
+async def _stored(stores: Stores, turn: TurnRecord) -> Forms:
+    name = turn.get("displays")
+    if not name:
+        return {}
+    try:
+        return parse_displays(json.loads(await stores.texts.get(name)))
+    except (StoredDataDamaged, ValueError, RecursionError):
+        return {OTHERS_CHANGED: None}
+
+
+async def _set_by_a_person(stores: Stores, edits: Sequence[EditRecord], turn: int) -> Forms:
+    found: Forms = {}
+    for edit in edits:
+        values: Mapping[str, str] = edit["values"] if edit["turn"] == turn else {}
+        for name, stored in values.items():
+            found[name] = await _form_of_json(stores, stored)
+    return found
+
+
+async def _form_of_json(stores: Stores, stored: str) -> Form | None:
+    try:
+        text = await stores.texts.get(stored)
+        return display_of(json.loads(text)) if len(text) <= _LARGEST else None
+    except (StoredDataDamaged, ValueError, RecursionError):
+        return None
