@@ -29,6 +29,7 @@ from ..state.home_access import BLOBS, DATABASE, is_untouched, make_safe, rememb
 from ..state.leases import Leases
 from ..state.model_specs import ModelSpec
 from ..state.notifications import Notifications
+from ..state.run_pages import RunPages
 from ..state.search.files import FOLDER
 from ..state.threads import Threads
 from ..state.turn_rows import TurnRows
@@ -134,6 +135,7 @@ def _stores(
         notifications=Notifications(database, clock),
         turn_rows=TurnRows(database),
         executions=Executions(database),
+        run_pages=RunPages(database),
     )
 
 

@@ -183,6 +183,12 @@ class Leases:
         wanted = set(thread_ids)
         return {row[0] for row in rows if row[0] in wanted and not is_dead(_owner(row[1]), row[2], now)}
 
+    async def alive(self) -> list[str]:
+        """Return the threads that a living process is running now."""
+        rows = await self._database.read("SELECT thread_id, owner, renewed FROM leases WHERE owner IS NOT NULL")
+        now = self._clock()
+        return [name for name, owner, renewed in rows if not is_dead(_owner(owner), renewed, now)]
+
     async def in_batches(self, thread_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Return the holders of those of the threads that a living process, this one too, asks in a batch now."""
         rows = await self._database.read("SELECT thread_id, owner, renewed FROM leases WHERE owner IS NOT NULL")

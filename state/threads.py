@@ -77,13 +77,13 @@ def _of_child(column: str) -> str:
     return f"(SELECT {column} FROM children WHERE children.thread_id = threads.thread_id)"
 
 
-_SELECT = (
+SELECT_RUN = (
     f"SELECT thread_id, question, input, start, model, {_unless_deleted('threads.parent')}, limits, status, error, "
     f"turns, seconds, created, updated, {_of_child(_unless_deleted('caller'))}, {_of_child('call')}, "
     f"coalesce({_of_child('depth')}, 0), {checksum_mismatch_sql(THREADS)} FROM threads WHERE status != '{DELETED}'"
 )
 _LAST_TOUCHED = (
-    f"{_SELECT} AND thread_id NOT IN (SELECT thread_id FROM children) ORDER BY updated DESC, created DESC LIMIT 1"
+    f"{SELECT_RUN} AND thread_id NOT IN (SELECT thread_id FROM children) ORDER BY updated DESC, created DESC LIMIT 1"
 )
 # The run at the top of a thread's tree. Damaged rows may form a cycle of callers: the height then ends the recursion.
 TOP = f"""
@@ -172,12 +172,12 @@ class Threads:
     async def look(self, thread_id: str) -> Thread:
         """Return the run's row, as far as it can be read. Raises UnknownThread."""
         try:
-            rows = await self._database.read(f"{_SELECT} AND thread_id = ?", (thread_id,))
+            rows = await self._database.read(f"{SELECT_RUN} AND thread_id = ?", (thread_id,))
         except StoredDataDamaged:
             return _nothing_but(thread_id)
         if not rows:
             raise UnknownThread(f"There is no run named {thread_id} here.", hint="`rlm list` shows those there are.")
-        return _thread(rows[0])
+        return read_thread(rows[0])
 
     async def exists(self, thread_id: str) -> bool:
         """Return whether there is a run of that name."""
@@ -193,8 +193,10 @@ class Threads:
 
     async def all(self) -> list[Thread]:
         """Return every run, most recently updated first; those whose rows are damaged as far as they can be read."""
-        rows, missing = await self._database.look(lambda connection: from_both_ends(connection, _SELECT, "thread_id"))
-        found = [_thread(row) for row in rows]
+        rows, missing = await self._database.look(
+            lambda connection: from_both_ends(connection, SELECT_RUN, "thread_id")
+        )
+        found = [read_thread(row) for row in rows]
         if missing:
             # The steps still name the runs whose rows cannot be read at all.
             names = await self._database.read("SELECT DISTINCT thread_id FROM steps")
@@ -207,7 +209,7 @@ class Threads:
             rows = await self._database.read(_LAST_TOUCHED)
         except StoredDataDamaged:
             rows = []
-        found = [_thread(row) for row in rows]
+        found = [read_thread(row) for row in rows]
         if found and not found[0].damaged:
             return found[0]
         # The time in a damaged row is not reliable.
@@ -262,17 +264,18 @@ class Threads:
     async def children(self, thread_id: str) -> list[Thread]:
         """Return the runs that the thread's calls have started, the oldest first."""
         rows = await self._database.read(
-            f"{_SELECT} AND thread_id IN (SELECT thread_id FROM children WHERE caller = ?) ORDER BY created, thread_id",
+            f"{SELECT_RUN} AND thread_id IN (SELECT thread_id FROM children WHERE caller = ?) "
+            "ORDER BY created, thread_id",
             (thread_id,),
         )
-        return [_thread(row) for row in rows]
+        return [read_thread(row) for row in rows]
 
     async def below(self, thread_id: str) -> list[Thread]:
         """Return all the runs below the thread (its children, their children, and so on), the oldest first."""
         rows = await self._database.read(
-            f"{BELOW} {_SELECT} AND thread_id IN below ORDER BY created, thread_id", (thread_id,)
+            f"{BELOW} {SELECT_RUN} AND thread_id IN below ORDER BY created, thread_id", (thread_id,)
         )
-        return [_thread(row) for row in rows]
+        return [read_thread(row) for row in rows]
 
     async def top_of(self, thread_id: str) -> str:
         """Return the run at the top of the thread's tree: the thread itself, unless another one called it."""
@@ -284,7 +287,8 @@ class Threads:
         return await self._names("substr(thread_id, 1, ?) = ?", len(beginning), beginning)
 
 
-def _thread(row: tuple[Any, ...]) -> Thread:
+def read_thread(row: tuple[Any, ...]) -> Thread:
+    """Return a row of `SELECT_RUN`, a damaged one as far as it can be read."""
     *values, damaged = row
     if damaged:
         return _as_far_as_readable(values)

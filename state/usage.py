@@ -1,6 +1,8 @@
 """Usage totals of runs: sums over their journals, always including all the runs below them."""
 
+import json
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -150,6 +152,13 @@ trees (top, thread_id) AS (
     UNION SELECT top, children.thread_id FROM children JOIN trees ON children.caller = trees.thread_id
 )
 """
+# The same for some threads only.
+_TREES_OF = """
+WITH RECURSIVE trees (top, thread_id) AS (
+    SELECT value, value FROM json_each(?)
+    UNION SELECT top, children.thread_id FROM children JOIN trees ON children.caller = trees.thread_id
+)
+"""
 _SPENT_BY_TOP = f"SELECT {_SUMS}, top FROM trees JOIN calls USING (thread_id) GROUP BY top"
 # The threads that a thread was forked from, each with what had been settled at the last step shared with the fork.
 _SPENT_BEFORE = f"""
@@ -215,6 +224,10 @@ class Spending:
     async def below(self, thread_id: str) -> dict[str, UsageTotals]:
         """Return what each thread below this one has spent, with the threads below it."""
         return await self._by_top(f"{_TREES_BELOW} {_SPENT_BY_TOP}", thread_id)
+
+    async def of(self, thread_ids: Collection[str]) -> dict[str, UsageTotals]:
+        """Return what each of these threads has spent, with the threads below it; nothing for one without calls."""
+        return await self._by_top(f"{_TREES_OF} {_SPENT_BY_TOP}", json.dumps([*thread_ids]))
 
     async def _by_top(self, query: str, *parameters: str) -> dict[str, UsageTotals]:
         rows = await self._database.read(query, parameters)

@@ -19,6 +19,7 @@ from ...state.home_size import HomeSize
 from ...state.leases import Leases
 from ...state.model_specs import ModelSpec
 from ...state.notifications import Notifications
+from ...state.run_pages import RunPages
 from ...state.threads import Threads
 from ...state.turn_rows import TurnRows
 from ...state.usage import Spending
@@ -48,6 +49,7 @@ class Stores:
     notifications: Notifications
     turn_rows: TurnRows
     executions: Executions
+    run_pages: RunPages
 
     @property
     def size(self) -> HomeSize:
