@@ -1,5 +1,6 @@
 """The page's application, served alone by `rlm view` and below a path by `rlm dev`."""
 
+import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -16,7 +17,8 @@ from ...state.errors import RlmError
 from .coverage_cache import CoverageCache
 from .errors import http_error, known_error, unexpected_error
 from .home import HomeOpener
-from .rendering import POLICY, STATIC, STYLE_SHEET, style_sheet
+from .live import Live
+from .rendering import POLICY, SCRIPTS, STATIC, STYLE_SHEET, style_sheet
 from .screens import ROUTES
 from .uploads import Uploads
 
@@ -33,7 +35,8 @@ class PageHeaders:
         """Pass the request on."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        lasting = b"v=" in scope.get("query_string", b"") and "/static/" in scope["path"]
+        path = scope["path"]
+        lasting = f"/static/{SCRIPTS}/" in path or (b"v=" in scope.get("query_string", b"") and "/static/" in path)
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -57,25 +60,32 @@ class _App(Starlette):
 def create_app(opener: HomeOpener) -> Starlette:
     """Return the application over a home. Its lifespan closes the home; nothing in it checks who asks."""
 
-    uploads = Uploads()
+    live, uploads = Live(opener), Uploads()
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with opener.closing():
+        async with opener.closing(), contextlib.aclosing(live):
             try:
                 yield
             finally:
                 uploads.forget_all()
 
     app = _App(
-        routes=[*ROUTES, Route(f"/static/{STYLE_SHEET}", _style), Mount("/static", StaticFiles(directory=STATIC))],
+        routes=[*ROUTES, *_STATIC],
         exception_handlers={RlmError: known_error, HTTPException: http_error, Exception: unexpected_error},
         lifespan=lifespan,
     )
-    app.state.opener, app.state.uploads = opener, uploads
+    app.state.opener, app.state.live, app.state.uploads = opener, live, uploads
     app.state.coverages = CoverageCache()
     return app
 
 
 async def _style(_: Request) -> Response:
     return Response(style_sheet(), media_type="text/css")
+
+
+_STATIC = [
+    Route(f"/static/{STYLE_SHEET}", _style),
+    Mount(f"/static/{SCRIPTS}/{{digest}}", StaticFiles(directory=STATIC / SCRIPTS)),
+    Mount("/static", StaticFiles(directory=STATIC)),
+]

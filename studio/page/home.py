@@ -8,11 +8,13 @@ from pathlib import Path
 
 from starlette.requests import Request
 
+from ...graph.marks import GONE, UNREADABLE, marks_of
 from ...graph.queries import RunQueries
 from ...graph.saved_states import SavedCheckpoints
 from ...graph.wiring import open_home
 from ...nodes.runtime.dependencies import Stores
-from ...state.errors import RlmError
+from ...state.db.storable import encodable
+from ...state.errors import RlmError, StoreError
 from ...state.home_access import DATABASE
 
 
@@ -88,6 +90,29 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 async def home_of(request: Request) -> PageHome:
-    """Return the home that a request is about. Raises what `HomeOpener.opened` does."""
+    """Return the home that a request is about. Raises what `HomeOpener.opened` does.
+
+    It also notes what the page follows: the run that the path names, else the home, with the mark from before anything
+    was read for the page (`live.py`). So nothing is missed between the two.
+    """
     opener: HomeOpener = request.app.state.opener
-    return await opener.opened()
+    request.state.follow = {"run": "", "mark": GONE}
+    home = await opener.opened()
+    name = str(request.path_params.get("thread", ""))
+    mark = await _mark(home, name)
+    if name and mark == GONE:
+        # The beginning of a name, perhaps.
+        name = await home.queries.resolve(name)
+        mark = await _mark(home, name)
+    request.state.follow = {"run": name, "mark": mark}
+    return home
+
+
+async def _mark(home: PageHome, name: str) -> str:
+    if not encodable(name):
+        return GONE
+    try:
+        return (await marks_of(home.stores, {name})).by_name[name]
+    except StoreError:
+        # What is damaged is shown by the page; it may be followed all the same.
+        return UNREADABLE

@@ -43,6 +43,15 @@ def span(seconds: float | None) -> str:
     return f"{hours}:{minutes % 60:02d} h" if hours < 48 else f"{hours // 24} d"
 
 
+def ticking(seconds: float, begun: float) -> Markup:
+    """Return the seconds of something under way as HTML that a browser counts on: those before it began, and since."""
+    try:
+        since = datetime.fromtimestamp(begun, UTC).isoformat(timespec="milliseconds")
+    except (TypeError, ValueError, OverflowError, OSError):
+        return Markup('<span class="ticking"></span>')
+    return Markup('<span class="ticking" data-since="{}" data-before="{:.1f}"></span>').format(since, seconds)
+
+
 def percent(share: float | None) -> str:
     """Return a share between 0 and 1 in per cent, `?` when it is not known. Neither 0 nor 100 is rounded to."""
     if share is None:

@@ -38,8 +38,15 @@ class PageServer:
         """
         _log(debug=self.debug)
         opener = HomeOpener(self.home, read_only=self.read_only)
+        app = create_app(opener)
+
+        def stop() -> None:
+            stopping()
+            # Streams of events end by themselves then, and need not be waited for.
+            app.state.live.end()
+
         config = uvicorn.Config(
-            Guard(create_app(opener), "", self.access),
+            Guard(app, "", self.access),
             loop="asyncio",
             lifespan="on",
             log_config=None,
@@ -49,7 +56,7 @@ class PageServer:
             timeout_graceful_shutdown=_LONGEST_STOP,
         )
         with asyncio.Runner() as runner:
-            return runner.run(self._until_stopped(Server(config, ready), stopping))
+            return runner.run(self._until_stopped(Server(config, ready), stop))
 
     async def _until_stopped(self, server: Server, stopping: Callable[[], None]) -> bool:
         def stop() -> None:

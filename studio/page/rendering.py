@@ -18,11 +18,26 @@ from .markup import code_lines, markdown
 
 STATIC = Path(__file__).parent / "static"
 STYLES = (
-    *("base", "bar", "marks", "frame", "cards", "rows", "tables", "pictures", "code", "texts", "forms"),
-    *("turn", "narrow", "print"),
+    "base",
+    "bar",
+    "marks",
+    "frame",
+    "cards",
+    "rows",
+    "tables",
+    "pictures",
+    "code",
+    "texts",
+    "forms",
+    "turn",
+    "runs",
+    "narrow",
+    "print",
 )
 """The parts of the style sheet, in order: a later one wins. They are sent as one (`style_sheet`)."""
 STYLE_SHEET = "style.css"
+SCRIPTS = "scripts"
+"""The folder of the scripts in `STATIC`."""
 _TEMPLATES = Path(__file__).parent / "templates"
 POLICY = "; ".join(
     [
@@ -54,7 +69,7 @@ def templates() -> Environment:
     filters: dict[str, Any] = {
         **{"line": line, "shown": shown, "markdown": markdown, "code_lines": code_lines},
         **{"amount": numbers.amount, "count": numbers.count, "money": numbers.money, "span": numbers.span},
-        **{"percent": numbers.percent, "moment": numbers.moment, "counted": counted},
+        **{"percent": numbers.percent, "moment": numbers.moment, "ticking": numbers.ticking, "counted": counted},
     }
     environment.filters.update(filters)
     return environment
@@ -73,6 +88,13 @@ def digest_of(name: str) -> str:
     return sha256(body).hexdigest()[:12]
 
 
+@cache
+def digest_of_scripts() -> str:
+    """Return a digest of all scripts. It is a part of their path, so that what one imports is as new as it is."""
+    bodies = [path.read_bytes() for path in sorted((STATIC / SCRIPTS).glob("*.js"))]
+    return sha256(b"".join(bodies)).hexdigest()[:12]
+
+
 def address(request: Request, *parts: object, **query: object) -> str:
     """Return the address of a screen: its parts, each quoted, and those of its parameters that are not None."""
     path = "/".join(quote(str(part), safe="", errors="surrogatepass") for part in parts)
@@ -85,11 +107,14 @@ def _names(request: Request) -> dict[str, Any]:
         return address(request, *parts, **query)
 
     def asset(name: str) -> str:
+        if name.endswith(".js"):
+            return href("static", SCRIPTS, digest_of_scripts(), name)
         return href("static", name, v=digest_of(name))
 
     functions: dict[str, Callable[..., str]] = {"href": href, "asset": asset}
     opener = request.app.state.opener
-    return {**functions, "home_folder": str(opener.home), "read_only": opener.read_only}
+    follow = getattr(request.state, "follow", None)
+    return {**functions, "home_folder": str(opener.home), "read_only": opener.read_only, "follow": follow}
 
 
 def text_of(request: Request, template: str, **values: Any) -> str:

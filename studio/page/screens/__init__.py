@@ -2,6 +2,18 @@
 
 from starlette.routing import Route
 
-from . import actions, fork, new_run, runs
+from . import (
+    actions,
+    events,
+    fork,
+    new_run,
+    runs,
+)
 
-ROUTES: list[Route] = [*runs.ROUTES, *actions.ROUTES, *fork.ROUTES, *new_run.ROUTES]
+ROUTES: list[Route] = [
+    *runs.ROUTES,
+    *actions.ROUTES,
+    *fork.ROUTES,
+    *new_run.ROUTES,
+    *events.ROUTES,
+]

@@ -73,7 +73,8 @@ def _screen(response: httpx.Response) -> Screen:
     return Screen(response.status_code, response.text, response.headers)
 
 
-async def _page_of(home: Path) -> AsyncGenerator[Page]:
+async def page_of(home: Path) -> AsyncGenerator[Page]:
+    """Yield the page of a home."""
     app = create_app(HomeOpener(home))
     transport = httpx.ASGITransport(app)
     async with (
@@ -86,12 +87,12 @@ async def _page_of(home: Path) -> AsyncGenerator[Page]:
 @pytest.fixture
 async def page(saved_home: Path) -> AsyncGenerator[Page]:
     """Return the page of the runs of every kind."""
-    async for page in _page_of(saved_home):
+    async for page in page_of(saved_home):
         yield page
 
 
 @pytest.fixture
 async def own_page(own_home: Path) -> AsyncGenerator[Page]:
     """Return the page of a copy of those runs, which the test may change."""
-    async for page in _page_of(own_home):
+    async for page in page_of(own_home):
         yield page
