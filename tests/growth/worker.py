@@ -105,7 +105,9 @@ def functions() -> dict[str, Callable[[str], Any]]:
 
 
 def _of_matching() -> dict[str, Callable[[str], Any]]:
-    from durable_rlm.matching import folding, quotations
+    from durable_rlm.matching import folding, quotations, search_words
+    from durable_rlm.state.blobs.texts import well_formed
+    from durable_rlm.state.call_search.query import Query
 
     words = "the quick (brown) fox-jumps over 10-20 lazy dogs \u201c...\u201d\n" * 200
 
@@ -118,6 +120,8 @@ def _of_matching() -> dict[str, Callable[[str], Any]]:
         "fold": folding.Folded,
         "find_in": find_in,
         "find_in_other_script": lambda text: find_in(f"日{text}"),
+        "folded_words": lambda text: search_words.folded_words(f"日{well_formed(text)}"),
+        "found_in": lambda text: Query(("line", search_words.folded(text[:200]))).found_in(f"日{text}"),
         "find_quote": lambda text: quotations.find(words, f"{text} fox"),
         "nearest_in": lambda text: quotations.nearest(text, f"{text[:200]} word 0x1 line 7"),
         "nearest_to_quote": lambda text: quotations.nearest(words, f"{text} fox"),
