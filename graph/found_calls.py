@@ -9,6 +9,7 @@ from ..state.call_records import CALL_COLUMNS, read_row
 from ..state.call_search.finding import Hit
 from ..state.db.checksums import checksum_mismatch_sql
 from ..state.db.tables import CALLS
+from .call_listing import whole_call
 from .call_searching import CallSearch
 from .calls import Call
 from .queries import RunQueries
@@ -39,8 +40,7 @@ async def found_calls(stores: Stores, thread: str, words: str, *, below: bool = 
 
     All calls of the home are read first, as far as no search has read them yet. Raises UnknownThread, UsageError.
     """
-    queries = RunQueries(stores)
-    thread_id = await queries.resolve(thread)
+    thread_id = await RunQueries(stores).resolve(thread)
     rows = await stores.threads.below(thread_id) if below else []
     hits: dict[int, list[Hit]] = {}
     async with CallSearch(stores) as search:
@@ -61,7 +61,7 @@ async def found_calls(stores: Stores, thread: str, words: str, *, below: bool = 
     found: list[FoundCall] = []
     for seq, some in sorted(hits.items()):
         for row in await stores.database.read(_ROW, (seq,)):
-            call = await queries.with_texts(read_row(row))
+            call = await whole_call(stores, read_row(row))
             child = call.row.child_thread
             tokens = spent[child].tokens if child in spent else 0
             found.append(FoundCall(replace(call, thread_id=some[0].thread_id, tokens_below=tokens), some))

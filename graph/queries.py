@@ -2,8 +2,7 @@
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from ..nodes.evidence.citations import citations_or_none
@@ -11,13 +10,14 @@ from ..nodes.runtime.answers import answer_or_damage
 from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.turns import turns_of, variables_after
 from ..state.call_keys import turn_of_call
-from ..state.call_records import CallRow
+from ..state.call_pages import Asking
 from ..state.db.storable import encodable
 from ..state.errors import StoredDataDamaged, StoreError, UnknownThread
 from ..state.records import Usage, as_usage
 from ..state.threads import Step, Thread
 from ..state.usage import UsageTotals
-from .calls import Call, schema_of, time_text
+from .call_listing import CallListing
+from .calls import Call, time_text
 from .checkpoints import Checkpoints, StateAtStep, state_at, variables_at
 from .cited_passages import cited_passages
 from .coverage import coverage_document, coverage_of_run, share_or_unknown
@@ -157,48 +157,19 @@ class RunQueries:
 
         With `below`, each call that a child run answers is followed by the calls of that run. Raises UnknownThread.
         """
-        thread_id = await self.resolve(thread)
-        runs: dict[str, list[Thread]] = {}
-        spent: dict[str, UsageTotals] = {}
-        with contextlib.suppress(StoreError):
-            for run in await self._stores.threads.below(thread_id):
-                if run.caller and run.thread_id != thread_id:
-                    runs.setdefault(run.caller, []).append(run)
-            spent = await self._stores.spending.below(thread_id)
-        return await self._calls(thread_id, runs, spent, below=below)
+        return [call async for call in self.each_call(thread, below=below)]
 
-    async def _calls(
-        self, thread_id: str, runs: Mapping[str, list[Thread]], spent: Mapping[str, UsageTotals], *, below: bool
-    ) -> list[Call]:
-        """Return the calls of a run. `runs` are the child runs of each run."""
-        found: list[Call] = []
-        answering = {run.call: run.thread_id for run in runs.get(thread_id, [])}
-        for row in await self._stores.journal.rows(thread_id):
-            run = answering.pop(row.key, None)
-            tokens = spent[run].tokens if run and run in spent else 0
-            found.append(replace(await self.with_texts(row), thread_id=thread_id, tokens_below=tokens))
-            if below and run:
-                found += await self._calls(run, runs, spent, below=True)
-        # Child runs whose call is not among the rows that can be read.
-        for run in answering.values() if below else ():
-            found += await self._calls(run, runs, spent, below=True)
-        return found
+    async def each_call(
+        self, thread: str, asking: Asking | None = None, *, below: bool = False, characters: int | None = None
+    ) -> AsyncIterator[Call]:
+        """Yield what `calls` returns, read page by page: for runs whose calls do not fit into memory.
 
-    async def with_texts(self, row: CallRow) -> Call:
-        """Return a row of the journal with its texts, damaged ones in brackets."""
-        texts = self._stores.texts
-        if row.damage:
-            return Call(row, f"[{row.damage}]", None, row.damage)
-        thoughts = await texts.get_or_damage(row.thoughts) if row.thoughts else None
-        schema = await schema_of(row, texts)
-        try:
-            answer = await texts.get(row.answer) if row.answer else None
-            return Call(row, await texts.get(row.prompt), answer, thoughts=thoughts, schema=schema)
-        except StoredDataDamaged as damaged:
-            answer = await texts.get_or_damage(row.answer) if row.answer else None
-            return Call(
-                row, await texts.get_or_damage(row.prompt), answer, damaged.message, thoughts=thoughts, schema=schema
-            )
+        `asking` chooses the calls and their order (`state/call_pages.py`), by default all as they were made.
+        `characters`: only so many of each prompt and answer. Raises UnknownThread.
+        """
+        listing = CallListing(self._stores, asking or Asking(), characters, below)
+        async for call in listing.of(await self.resolve(thread)):
+            yield call
 
     async def count_below(self, thread: str) -> int:
         """Return the number of child runs of the run, their child runs included. Raises UnknownThread."""

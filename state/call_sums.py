@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -37,9 +37,11 @@ class LineSum:
     """The seconds that its calls took, added up: calls that run at the same time count each."""
 
 
-class _Took(NamedTuple):
-    input_tokens: float = 0
-    output_tokens: float = 0
+class Took(NamedTuple):
+    """What requests took: tokens, and US dollars, None when a price is unknown."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
     cost: float | None = 0.0
 
 
@@ -57,15 +59,27 @@ WHERE turn = ? AND kind IN ('llm', 'rlm') AND {OF_PAST} AND (generation = 0 OR N
     WHERE nearer.generation < past.generation AND own.key = calls.key
 )) GROUP BY line ORDER BY line IS NULL, line
 """
-_OF_CHILDREN = """
-WITH RECURSIVE tree (top, thread_id) AS (
-    SELECT value, value FROM json_each(?)
-    UNION SELECT top, children.thread_id FROM children JOIN tree ON children.caller = tree.thread_id
-)
-SELECT top, total(input_tokens), total(output_tokens),
-    CASE WHEN total(cost IS NULL AND attempts > 0) = 0 THEN total(cost) END
-FROM calls JOIN tree USING (thread_id) GROUP BY top
-"""
+
+
+def children_sums(chosen: str) -> str:
+    """Return a table for a recursive WITH: `below`, with what chosen child runs and the runs below each took.
+
+    `chosen` selects the children's names twice. The columns are `child`, `input_tokens`, `output_tokens` and `cost`,
+    which is NULL when a price is unknown.
+    """
+    return f"""
+    tree (top, thread_id) AS (
+        {chosen} UNION SELECT top, children.thread_id FROM children JOIN tree ON children.caller = tree.thread_id
+    ),
+    below (child, input_tokens, output_tokens, cost) AS MATERIALIZED (
+        SELECT top, total(input_tokens), total(output_tokens),
+            CASE WHEN total(cost IS NULL AND attempts > 0) = 0 THEN total(cost) END
+        FROM calls JOIN tree USING (thread_id) GROUP BY top
+    )
+    """
+
+
+_OF_CHILDREN = f"WITH RECURSIVE {children_sums('SELECT value, value FROM json_each(?)')} SELECT * FROM below"
 
 
 async def line_sums(database: Database, thread_id: str, turn: int) -> list[LineSum]:
@@ -78,25 +92,25 @@ async def line_sums(database: Database, thread_id: str, turn: int) -> list[LineS
 
 def _sums(connection: sqlite3.Connection, thread_id: str, turn: int) -> list[LineSum]:
     rows = connection.execute(_OF_TURN, (thread_id, turn)).fetchall()
-    below = _below(connection, [child for *_, children in rows for child in json.loads(children)])
+    below = sums_below(connection, [child for *_, children in rows for child in json.loads(children)])
     return [_line_sum(row, below) for row in rows]
 
 
-def _line_sum(row: tuple[Any, ...], below: Mapping[str, _Took]) -> LineSum:
+def _line_sum(row: tuple[Any, ...], below: Mapping[str, Took]) -> LineSum:
     line, calls, failed, cut, reused, asked, *took, seconds, children = row
-    tokens_in, tokens_out, cost = _added([_Took(*took), *(below[child] for child in json.loads(children))])
+    tokens_in, tokens_out, cost = _added([Took(*took), *(below[child] for child in json.loads(children))])
     calls, failed, cut, reused, asked = map(int, (calls, failed, cut, reused, asked))
     return LineSum(line, calls, failed, cut, reused, asked, int(tokens_in), int(tokens_out), cost, seconds)
 
 
-def _added(parts: Iterable[_Took]) -> _Took:
+def _added(parts: Iterable[Took]) -> Took:
     tokens_in, tokens_out, costs = zip(*parts, strict=True)
-    return _Took(sum(tokens_in), sum(tokens_out), None if None in costs else sum(costs))
+    return Took(sum(tokens_in), sum(tokens_out), None if None in costs else sum(costs))
 
 
-def _below(connection: sqlite3.Connection, children: list[str]) -> Mapping[str, _Took]:
+def sums_below(connection: sqlite3.Connection, children: Sequence[str]) -> Mapping[str, Took]:
     """Return what each of these runs took, with the runs below it."""
-    found = defaultdict[str, _Took](_Took)
-    for top, *took in connection.execute(_OF_CHILDREN, (json.dumps(children),)):
-        found[top] = _Took(*took)
+    found = defaultdict[str, Took](Took)
+    for top, *took in connection.execute(_OF_CHILDREN, (json.dumps([*children]),)):
+        found[top] = Took(int(took[0]), int(took[1]), took[2])
     return found

@@ -61,15 +61,15 @@ class TextDelta:
             pass
         raise DeltaError(CHANGED)
 
-    def chunks(self, blobs: Blobs) -> Iterator[bytes]:
-        """Yield the text's bytes, at most some megabytes at a time. Raises DeltaError, a wrong hash only at the end."""
+    def chunks(self, blobs: Blobs, size: int = _CHUNK) -> Iterator[bytes]:
+        """Yield the text's bytes, of the blob at most `size` at a time. Raises DeltaError, a wrong hash at the end."""
         hashed = hashlib.sha256()
         for piece in self.pieces:
             if isinstance(piece, str):
                 found: Iterable[bytes] = [piece.encode()]
             else:
                 number, start, end = piece
-                found = _range(blobs, self.blobs[number], start, end)
+                found = _range(blobs, self.blobs[number], start, end, size)
             for chunk in found:
                 hashed.update(chunk)
                 yield chunk
@@ -98,12 +98,12 @@ def recipe_of(body: bytes, blob: str, ranges: Sequence[Range]) -> bytes | None:
     return stored if len(body) - len(stored) >= max(LEAST_SAVED, len(body) // 2) else None
 
 
-def _range(blobs: Blobs, blob: str, start: int, end: int) -> Iterator[bytes]:
+def _range(blobs: Blobs, blob: str, start: int, end: int, size: int) -> Iterator[bytes]:
     try:
         with blobs.open(blob) as file:
             file.seek(start)
             while start < end:
-                chunk = file.read(min(_CHUNK, end - start))
+                chunk = file.read(min(size, end - start))
                 if not chunk:
                     raise _cut_from(blob, CHANGED)
                 yield chunk

@@ -152,6 +152,20 @@ class Blobs:
             raise StoredDataDamaged(f"The stored blob {name[:12]}… {CHANGED}.", hint="Run `rlm verify`.")
         return data
 
+    def chunks(self, name: str, size: int = _CHUNK) -> Iterator[bytes]:
+        """Yield the blob's bytes, at most `size` at a time. Raises StoredDataDamaged, for a wrong hash at the end."""
+        digest = hashlib.sha256()
+        try:
+            with self.open(name) as file:
+                while chunk := file.read(size):
+                    digest.update(chunk)
+                    yield chunk
+        except OSError as error:
+            fault = MISSING if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+            raise StoredDataDamaged(f"The stored blob {name[:12]}… {fault}.", hint="Run `rlm verify`.") from None
+        if digest.hexdigest() != name:
+            raise StoredDataDamaged(f"The stored blob {name[:12]}… {CHANGED}.", hint="Run `rlm verify`.")
+
     def check(self, name: str, *, progress: Callable[[int], None] | None = None) -> None:
         """Read the blob in pieces and compare its hash. Raises StoredDataDamaged."""
         if fault := self.fault(name, progress=progress):

@@ -1,22 +1,29 @@
 """The `rlm calls` command, which lists the sub-calls of a run."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from enum import StrEnum
+from textwrap import indent
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ...state.errors import UsageError
 from ..cli import options
 from ..cli.common import command, from_library, from_stores, thread_or_last
 from ..invocation import Invocation
 from ..terminal.console import put
-from ..terminal.escape import safe_json
+from ..terminal.escape import safe_json, short_id
 
 if TYPE_CHECKING:
     from ...graph.calls import Call
     from ...graph.found_calls import FoundCall
+    from ...graph.queries import RunQueries
 
-_LEAST_KEY = 10
+_LEAST_KEY, _LEAST_OF_SOME = 10, 20
+"""Characters of a key that are shown at least; more where other calls are not listed, whose keys may begin alike."""
+_BEGINNING = 1_000
+"""Characters of a text that are read for a cell of the table."""
 
 TreeFlag = Annotated[
     bool, typer.Option("--tree", help="List those of its sub-RLMs too, and of theirs. Default: the run's own")
@@ -24,6 +31,34 @@ TreeFlag = Annotated[
 SearchOption = Annotated[
     str | None,
     typer.Option("--search", metavar="WORDS", help="List those in which all these words are. Default: all"),
+]
+TurnFlag = Annotated[
+    int | None, typer.Option("--turn", metavar="N", min=0, help="Only those that this turn made", show_default=False)
+]
+LineFlag = Annotated[
+    int | None,
+    typer.Option("--line", metavar="N", min=1, help="Only those that this line of code made", show_default=False),
+]
+FailedFlag = Annotated[bool, typer.Option("--failed", help="Only those that failed")]
+ModelFlag = Annotated[
+    str | None, typer.Option("--model", metavar="NAME", help="Only those of this model", show_default=False)
+]
+
+
+class Sort(StrEnum):
+    """What calls are sorted by."""
+
+    cost = "cost"
+    tokens = "tokens"
+    time = "time"
+    queue = "queue"
+
+
+SortFlag = Annotated[
+    Sort | None, typer.Option("--sort", help="The largest first. Default: as they were made", show_default=False)
+]
+MostFlag = Annotated[
+    int | None, typer.Option("--most", metavar="N", min=1, help="Only the first N. Default: all", show_default=False)
 ]
 
 
@@ -33,6 +68,12 @@ def calls(
     thread: options.Thread = None,
     tree: TreeFlag = False,
     search: SearchOption = None,
+    turn: TurnFlag = None,
+    line: LineFlag = None,
+    failed: FailedFlag = False,
+    model: ModelFlag = None,
+    sort: SortFlag = None,
+    most: MostFlag = None,
 ) -> None:
     """List the sub-calls of a run: what its code asked models, and what they answered.
 
@@ -52,21 +93,87 @@ def calls(
       rlm calls
       rlm calls --search 'notice "30 days"'
       rlm calls which-contracts-end-3f2a --tree
+      rlm calls which-contracts-end-3f2a --sort cost --most 10
+      rlm calls which-contracts-end-3f2a --turn 2 --failed
       rlm calls which-contracts-end-3f2a --json | jq -r '.[] | select(.error) | .prompt'
     """
+    from ...state.call_pages import Asking, CallFilter
+
+    if tree and sort:
+        raise UsageError(
+            "--tree lists the calls of a sub-RLM after the one that it answers: --sort does not go with it."
+        )
+    if search is not None and (failed or sort or any(one is not None for one in (turn, line, model, most))):
+        raise UsageError(
+            "--search lists all calls that have the words: no other choice of calls goes with it.",
+            hint="`--json | jq` chooses among them.",
+        )
     thread = thread_or_last(invocation, thread)
     if search is not None:
         _search(invocation, thread, search, tree=tree)
         return
-    found = from_library(invocation, lambda library: library.calls(thread, below=tree))
+    chosen = CallFilter(turn, line, model, "failed" if failed else None)
+    asking = Asking(chosen, sort.value if sort else "made")
+
+    def listed(library: "RunQueries", characters: int | None = None) -> AsyncIterator["Call"]:
+        return _first(library.each_call(thread, asking, below=tree, characters=characters), most)
+
     if invocation.json:
-        put(safe_json([{**call.to_json(), **({"thread_id": call.thread_id} if tree else {})} for call in found]))
-        return
-    from ...state.call_records import SCHEMA
+        from_library(invocation, lambda library: _print_json(listed(library), tree=tree))
+    else:
+        rows = from_library(invocation, lambda library: _rows(listed(library, _BEGINNING)))
+        _print_table(rows, tree=tree, least=_LEAST_KEY if most is None and chosen == CallFilter() else _LEAST_OF_SOME)
+
+
+async def _first(calls: AsyncIterator["Call"], most: int | None) -> AsyncIterator["Call"]:
+    """Yield the first `most` calls."""
+    left = most
+    async for call in calls:
+        yield call
+        if left is not None:
+            left -= 1
+            if not left:
+                return
+
+
+async def _print_json(calls: AsyncIterator["Call"], *, tree: bool) -> None:
+    """Print the calls as one list, each once it is read: all of them together may not fit into memory."""
+    before = ""
+    async for call in calls:
+        one = {**call.to_json(), **({"thread_id": call.thread_id} if tree else {})}
+        put(f"{before}," if before else "[")
+        before = indent(safe_json(one), "  ")
+    put(f"{before}\n]" if before else "[]")
+
+
+async def _rows(calls: AsyncIterator["Call"]) -> list[dict[str, str]]:
+    """Return the cells of the table by column; of texts only as much as a cell may show."""
+    return [_row(call) async for call in calls]
+
+
+def _row(call: "Call") -> dict[str, str]:
+    one: dict[str, Any] = call.to_json()
+    failed = f"{'' if one['child_thread'] and call.row.status == 'asked' else 'FAILED: '}{one['error']}"
+    return {
+        "THREAD": short_id(call.thread_id),
+        "DEPTH": str(one["depth"]),
+        "KEY": one["key"],
+        "TURN": str(one["turn"]),
+        "MODEL": one["model"],
+        "TOKENS": f"{one['tokens']:,}",
+        "TIME": f"{one['seconds']:.1f} s",
+        "REUSED": "yes" if one["reused"] else "",
+        "SUB-RLM": short_id(one["child_thread"] or ""),
+        "SCHEMA": _schema(call),
+        "PROMPT": one["prompt"],
+        "ANSWER": failed if one["error"] else one["answer"] or "",
+    }
+
+
+def _print_table(rows: list[dict[str, str]], *, tree: bool, least: int) -> None:
     from ..terminal.tables import Column, print_table
 
-    children = any(call.row.child_thread for call in found)
-    typed = any(SCHEMA in call.row.parameters for call in found)
+    keys = _short_keys([row["KEY"] for row in rows], least)
     columns = [
         *([Column("THREAD", limit=60), Column("DEPTH", right=True)] if tree else []),
         Column("KEY", limit=60),
@@ -75,12 +182,13 @@ def calls(
         Column("TOKENS", right=True),
         Column("TIME", right=True),
         Column("REUSED"),
-        *([Column("SUB-RLM", limit=60)] if children else []),
-        *([Column("SCHEMA", wide=True)] if typed else []),
+        *([Column("SUB-RLM", limit=60)] if any(row["SUB-RLM"] for row in rows) else []),
+        *([Column("SCHEMA", wide=True)] if any(row["SCHEMA"] for row in rows) else []),
         Column("PROMPT", wide=True),
         Column("ANSWER", wide=True),
     ]
-    print_table(columns, _rows(found, tree=tree, children=children, typed=typed))
+    cells = ({**row, "KEY": keys[row["KEY"]]} for row in rows)
+    print_table(columns, ([row[column.title] for column in columns] for row in cells))
 
 
 def _search(invocation: Invocation, thread: str, words: str, *, tree: bool) -> None:
@@ -104,9 +212,7 @@ def _search(invocation: Invocation, thread: str, words: str, *, tree: bool) -> N
 
 
 def _found_rows(found: "list[FoundCall]", *, tree: bool) -> Iterator[tuple[str, ...]]:
-    from ..terminal.escape import short_id
-
-    keys = _short_keys([one.call.row.key for one in found])
+    keys = _short_keys([one.call.row.key for one in found], _LEAST_OF_SOME)
     for one in found:
         row = one.call.row
         for hit in one.hits:
@@ -120,28 +226,6 @@ def _found_rows(found: "list[FoundCall]", *, tree: bool) -> Iterator[tuple[str, 
             )
 
 
-def _rows(found: "list[Call]", *, tree: bool, children: bool, typed: bool) -> Iterator[tuple[str, ...]]:
-    from ..terminal.escape import short_id
-
-    keys = _short_keys([call.row.key for call in found])
-    for call in found:
-        one: dict[str, Any] = call.to_json()
-        failed = f"{'' if one['child_thread'] and call.row.status == 'asked' else 'FAILED: '}{one['error']}"
-        yield (
-            *((short_id(call.thread_id), str(one["depth"])) if tree else ()),
-            keys[one["key"]],
-            str(one["turn"]),
-            one["model"],
-            f"{one['tokens']:,}",
-            f"{one['seconds']:.1f} s",
-            "yes" if one["reused"] else "",
-            *([short_id(one["child_thread"] or "")] if children else []),
-            *([_schema(call)] if typed else []),
-            one["prompt"],
-            failed if one["error"] else one["answer"] or "",
-        )
-
-
 def _schema(call: "Call") -> str:
     """Return the schema of a call as the table shows it: its size, and as much of it as fits."""
     from ...state.call_records import SCHEMA
@@ -149,16 +233,15 @@ def _schema(call: "Call") -> str:
     if call.schema is None:
         return "not kept" if SCHEMA in call.row.parameters else ""
     text = json.dumps(call.schema, ensure_ascii=False)
-    return f"{len(text):,} characters: {text}"
+    return f"{len(text):,} characters: {text[:_BEGINNING]}"
 
 
-def _short_keys(keys: list[str]) -> dict[str, str]:
+def _short_keys(keys: list[str], least: int) -> dict[str, str]:
     """Return the beginning of each key that no other key shares. Commands accept it in place of the key."""
     ordered = sorted(set(keys))
     neighbours = zip(["", *ordered], ordered, [*ordered[1:], ""], strict=False)
     return {
-        key: key[: max(_LEAST_KEY, _shared(key, before) + 1, _shared(key, after) + 1)]
-        for before, key, after in neighbours
+        key: key[: max(least, _shared(key, before) + 1, _shared(key, after) + 1)] for before, key, after in neighbours
     }
 
 
