@@ -20,6 +20,7 @@ from ..state.db.connection import Unit
 from ..state.db.tables import CHECKPOINTS, STEPS, THREADS, WRITES
 from ..state.errors import ThreadExists, UnknownThread
 from ..state.run_state import Status
+from ..state.turn_making import copy_turns
 from .build import Graph
 from .checkpoints import StateAtStep
 from .fork_edits import Changes, Edit, edit_of
@@ -75,6 +76,7 @@ async def make_fork(
         settled = _copied(connection, source, step.checkpoint_id, target)
         now = stores.threads.now()
         _enter(connection, step_state, edit, target, limits, horizon=settled if changes.fresh else None, now=now)
+        copy_turns(connection, saver.serde, source, target, step.checkpoint_id)
         for staged in saver.units:
             staged(connection)
         for call, answer in edit.answers if edit else ():

@@ -20,7 +20,7 @@ from ..state.wording import counted, megabytes
 from .approval.budget_gate import apply_budget_grant
 from .approval.requests import call_items, stored_items
 from .evidence.judgement import judge_final
-from .prompts.observation import repetition_notes
+from .prompts.observation import repeats_error, repetition_notes
 from .restore.report import diverged, divergence, no_restore, notes_for_model
 from .restore.restore import repl_at_state
 from .runtime.active_runs import ActiveRun, ActiveRuns
@@ -256,6 +256,8 @@ async def _recorded(
         notes.append(note)
         emit("notice", text=note)
     notes += repetition_notes(run.transcript.turns(state), {**record, "blocks": cell["blocks"]})
+    if repeats_error(run.transcript.turns(state), record):
+        record["marks"] = [*record.get("marks", []), "same-error"]
     emit("output", turn=cell["turn"], status=result.status, preview=output[:2000], elapsed=result.seconds)
     emit("usage", **run.usage, elapsed=run.ledger.seconds)
     deps.failpoint("cell-ended")

@@ -216,6 +216,8 @@ async def _planned(
         "notes": list(reading.notes),
         "short": short_form("", reading.blocks),
     }
+    if reading.summary:
+        record["summary"] = reading.summary
     if got.thoughts:
         record["thoughts"] = await texts.put(got.thoughts)
     if blocks:

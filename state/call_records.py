@@ -14,7 +14,6 @@ CallStatus = Literal["asked", "answered", "failed"]
 
 SCHEMA = "schema"
 """The parameter of a call that has a schema: the hash of the schema as JSON; True in rows of earlier versions."""
-
 CUT = "length"
 """The `error_kind` of an answer that was cut at the output limit."""
 

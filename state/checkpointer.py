@@ -38,6 +38,7 @@ from .leases import Leases
 from .maintenance.delete import delete_run
 from .maintenance.prune import OWNED, copy_steps, keep_latest, roll_back
 from .run_state import Status, StepNote
+from .turn_making import SavedAs, last_step, write_turn
 
 _NEXT_STEP = "SELECT coalesce(max(step), 0) + 1 FROM steps WHERE thread_id = ?"
 _SETTLED = "SELECT value FROM counters WHERE name = 'settled'"
@@ -89,6 +90,7 @@ class RunSaver(AsyncSqliteSaver):
         status = checkpoint.get("channel_values", {}).get("status")
         ended = status if status in _ENDED else None
         now = self._clock()
+        step = SavedAs(checkpoint["id"], place.get("checkpoint_id"), note["turn"], now, checkpoint["channel_values"])
         leading_here = _writes_after(thread_id, namespace, str(place.get("checkpoint_id")))
 
         def unit(connection: sqlite3.Connection) -> None:
@@ -97,12 +99,16 @@ class RunSaver(AsyncSqliteSaver):
             self._database.unsaved.check_beginning(leading_here)
             connection.execute(CHECKPOINTS.insert(*row, verb="INSERT OR REPLACE"), row)
             if not namespace:
+                follows = last_step(connection, thread_id)
                 _number(connection, thread_id, checkpoint["id"], note, now)
-                connection.execute(
+                entered = connection.execute(
                     "UPDATE threads SET turns = max(turns, ?), status = coalesce(?, status), updated = ? "
                     "WHERE thread_id = ?",
                     (note["turn"], ended, now, thread_id),
                 )
+                # Other threads are of graphs of which nothing is known.
+                if entered.rowcount:
+                    write_turn(connection, self.serde, thread_id, step, follows)
 
         await self._save(unit, "checkpoint")
         return {"configurable": _place(thread_id, namespace, checkpoint["id"])}

@@ -83,6 +83,18 @@ class EditRecord(TypedDict):
     lost: dict[str, str]
 
 
+class BlockRecord(TypedDict):
+    """One block of a cell that ran, as the kernel says: numbers of hostile code, within bounds."""
+
+    output: tuple[int, int]
+    """The part of the cell's output that it printed, in characters."""
+    error: str | None
+    """`Name: message` of the exception that ended it."""
+    seconds: float
+    computed: float
+    """The seconds of them that it did not wait for sub-calls."""
+
+
 class TurnRecord(TypedDict, total=False):
     """The record of a turn. `plan` writes one record, `execute_code` a second one with the same number."""
 
@@ -91,6 +103,8 @@ class TurnRecord(TypedDict, total=False):
     """The root model's reply, without its thoughts."""
     thoughts: str
     """The root model's thoughts before it, where the server shows them."""
+    summary: str
+    """The first sentence of what the turn does, at most 200 characters."""
     blocks: list[str]
     replaced: bool
     """True when the code is a reviewer's or a user's and not the model's."""
@@ -108,6 +122,16 @@ class TurnRecord(TypedDict, total=False):
     gone: list[str]
     """Names of variables that no longer exist."""
     seconds: float
+    began: float
+    """The time at which the cell began in the kernel that ran it to its end, in seconds since 1970."""
+    ended: float
+    computed: float
+    """The seconds that the cell computed: those in which it waited for no sub-call, and for no reviewer."""
+    parts: list[BlockRecord]
+    """The blocks that ran, in order."""
+    marks: list[Literal["same-error", "invented"]]
+    """What is special about the turn, beside what the rest of the record says: it ended with the error of the turn
+    before, or its reply had an output that the model invented."""
     position: str
     """The kernel's position after the cell, which a replay must reach; `digest` is that of the cell's code."""
     digest: str

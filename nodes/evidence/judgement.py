@@ -57,8 +57,8 @@ async def judge_final(
     if refused := refusal(final):
         return _sent_back(refused)
     if held := await reason_to_hold(state, cell, result, final, deps.stores.texts):
-        note, digest = held
-        return _sent_back(note, {"held": digest})
+        record: TurnRecord = {"held": held.digest}
+        return _sent_back(held.note, {**record, "marks": ["invented"]} if held.invented else record)
     if unread and (about := await reason_to_ask_on(state, unread, deps.stores.texts)):
         return _sent_back(about, {"unread": len(unread.names)})
     evidence = await evidence_of(final, state, run.settings, deps.stores)

@@ -131,6 +131,12 @@ def repetition_notes(turns: Sequence[TurnRecord], ended: TurnRecord) -> list[str
     return [*_same_cell(before, ended), *_same_error(before, ended)]
 
 
+def repeats_error(turns: Sequence[TurnRecord], ended: TurnRecord) -> bool:
+    """Return whether the turn whose cell has just ended failed as the turn with code before it did."""
+    before = [turn for turn in turns if turn.get("number", 0) < ended.get("number", 0) and turn.get("status")]
+    return bool(_same_error(before, ended))
+
+
 def _same_cell(before: Sequence[TurnRecord], ended: TurnRecord) -> list[str]:
     same = [turn for turn in before if turn.get("blocks") == ended.get("blocks")]
     if not same:

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from ...state.summaries import code_summary, prose_summary
 from ...state.wording import counted
 from .blocks import Layout, Section, lay_out
 from .fences import MAX_FENCES
@@ -66,6 +67,8 @@ class Reading:
     """Why there is a nudge."""
     notes: tuple[str, ...] = ()
     """Parts that were left out, for the observation: a few short sentences."""
+    summary: str = ""
+    """The first sentence of the text that is not run, else of the code."""
 
 
 def read_reply(text: str, *, truncated: bool = False, thought: bool = False) -> Reading:
@@ -110,7 +113,9 @@ def read_reply(text: str, *, truncated: bool = False, thought: bool = False) -> 
     if not blocks and reason is None:
         reason = _nothing_to_run(clean, layout, thought=thought)
     notes = _notes(layout, sections, bare_skipped, has_code=bool(blocks))
-    return Reading(tuple(blocks), NUDGES[reason] if reason else None, reason, notes)
+    prose = next(filter(None, map(prose_summary, layout.prose)), "")
+    summary = prose or code_summary("\n".join(blocks))
+    return Reading(tuple(blocks), NUDGES[reason] if reason else None, reason, notes, summary)
 
 
 def narrates_between_blocks(reply: str) -> bool:

@@ -7,6 +7,7 @@ memory, in turn 1, without a look at the input.
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from ...kernel.session import CellResult, Final
 from ...state.blobs.store import content_hash
@@ -38,10 +39,19 @@ def refusal(final: Final) -> str | None:
     )
 
 
-async def reason_to_hold(
-    state: RunState, cell: CellRef, result: CellResult, final: Final, texts: Texts
-) -> tuple[str, str] | None:
-    """Return the note to the model and the value's digest when a finish is held back for a turn; None when it counts.
+class Held(NamedTuple):
+    """A final value that is held back for a turn."""
+
+    note: str
+    """The note to the model."""
+    digest: str
+    """The value's digest."""
+    invented: bool = False
+    """True when the reply had finished with an output that it invented."""
+
+
+async def reason_to_hold(state: RunState, cell: CellRef, result: CellResult, final: Final, texts: Texts) -> Held | None:
+    """Return why a finish is held back for a turn; None when it counts.
 
     Nothing is held back in the last turn, nor the same value a second time.
     """
@@ -50,22 +60,23 @@ async def reason_to_hold(
         return None
     if final.problem is not None:
         shown = shortened_line(final.problem, _LONGEST_PROBLEM)
-        return (
+        return Held(
             f"FINAL was held back: {shown}. Change that and finish again, or finish with the same value if it is meant "
             "so.",
             value,
         )
     if final.table is None and (final.value is None or final.value == ""):
-        return "FINAL was held back: its value is empty. If that is the answer, finish with it again.", value
+        return Held("FINAL was held back: its value is empty. If that is the answer, finish with it again.", value)
     blocks = [await texts.get(block) for block in cell["blocks"]]
     if await _may_be_invented(state, cell, blocks, result, texts):
-        return (
+        return Held(
             "FINAL was held back: it was written before the output above was there. Check the answer against it, and "
             "finish again.",
             value,
+            invented=True,
         )
     if _is_unread(state, cell, blocks):
-        return (
+        return Held(
             "FINAL was held back: nothing of `context` was read before it. Look at the input, and finish again, with "
             "the same value if it is right.",
             value,

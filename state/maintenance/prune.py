@@ -5,26 +5,19 @@ Nothing else removes steps (promise P6). What was paid stays in the journal, so 
 
 import sqlite3
 from collections.abc import Collection, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from ..db.integrity import last_checkpoint
 from ..db.tables import CHECKPOINTS, STEPS, WRITES
 from ..errors import StoreError, ThreadExists
 from ..leases import Leases
 from ..records import Status
+from ..turn_making import Deserializer, rewrite_turns
 from .delete import delete_run
 
 _OWNER = "CASE WHEN json_valid(CAST(metadata AS TEXT)) THEN json_extract(CAST(metadata AS TEXT), '$.run_id') END"
 OWNED = f"SELECT DISTINCT thread_id FROM checkpoints WHERE {_OWNER} IN (SELECT value FROM json_each(?))"
 """The threads with steps that runs of a server have made; the parameter is a JSON list of the ids of those runs."""
-
-
-class Deserializer(Protocol):
-    """The serializer's reading half."""
-
-    def loads_typed(self, data: tuple[str, bytes]) -> Any:
-        """Return the value."""
-        ...
 
 
 def roll_back(
@@ -47,6 +40,8 @@ def roll_back(
         "WHERE thread_id = ?",
         (_status(connection, serde, thread_id), thread_id),
     )
+    if last := last_checkpoint(connection, thread_id, ""):
+        rewrite_turns(connection, serde, thread_id, last)
 
 
 def _status(connection: sqlite3.Connection, serde: Deserializer, thread_id: str) -> Status:

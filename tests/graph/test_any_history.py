@@ -31,6 +31,7 @@ from durable_rlm.state.errors import RlmError, UnknownThread, UsageError
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.nodes.approval.waiting_run import APPROVE, edit, reject, requests
 from tests.scripts import Asked, repl, write_script
+from tests.turn_rows import contradicting_rows
 
 CELLS = [
     "if context:\n    FINAL(llm_query(context))\n"
@@ -254,6 +255,12 @@ class AnyHistory(RuleBasedStateMachine):
                 ).fetchone()
             assert len(self.asked) <= paid + self.excused
             assert len(self.asked) - self.excused <= attempts, "every request counts as spent"
+
+    @invariant()
+    def the_rows_of_turns_say_what_the_steps_say(self) -> None:
+        if self._has_tables():
+            with closing(sqlite3.connect(self.home / "checkpoints.sqlite")) as connection:
+                assert contradicting_rows(connection) == []
 
     # -- helpers
 
