@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 from ..nodes.runtime.answers import answer_or_damage
 from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.turns import turns_of
-from ..state.records import AnswerRef, TurnRecord
+from ..state.records import AnswerRef, TurnRecord, VariableRecord
 from .checkpoints import Known, StateAtStep, variables_at
+from .diff_of_calls import calls_compared
+from .displayed_variables import displays_of
 
 if TYPE_CHECKING:
     from ..state.run_state import RunState
@@ -17,22 +19,35 @@ _MOST_LINES = 5_000
 """Number of lines up to which a text is compared line by line."""
 
 _NO_TURN: TurnRecord = {}
+_COST = ("model_calls", "reused_calls", "input_tokens", "output_tokens", "cost_usd")
+"""The parts of a run's usage that are compared."""
 
 
-async def comparison(stores: Stores, before: StateAtStep, after: StateAtStep) -> dict[str, Any]:
-    """Return the object that `rlm diff --json` prints: only the turns that differ, and null where nothing differs."""
+async def comparison(stores: Stores, before: StateAtStep, after: StateAtStep, *, forms: bool = False) -> dict[str, Any]:
+    """Return the object that `rlm diff --json` prints: only the turns that differ, and null where nothing differs.
+
+    With `forms`, variables that differ have their display form beside their description.
+    """
     was, now = before.state, after.state
+    turns = await _turns(stores, turns_of(was), turns_of(now))
+    edits = _edits(was, now)
+    calls = await calls_compared(stores, before, after)
+    variables = _variables(await variables_at(stores, was), await variables_at(stores, now), _input(was), _input(now))
+    if forms:
+        await _add_forms(stores, variables, was, now)
     return {
         "from": _place(before),
         "to": _place(after),
         "question": _differing(_question(before), _question(after)),
         "input": _differing(_input(was), _input(now)),
         "status": _differing(was.get("status", "running"), now.get("status", "running")),
-        "variables": _variables(
-            await variables_at(stores, was), await variables_at(stores, now), _input(was), _input(now)
-        ),
-        "turns": await _turns(stores, turns_of(was), turns_of(now)),
+        "variables": variables,
+        "turns": turns,
         "answer": _differing(await _answer(stores, was.get("answer")), await _answer(stores, now.get("answer"))),
+        "first_difference": _first(turns, edits, calls),
+        "edits": edits,
+        "calls": calls,
+        "cost": _differing(_cost(was), _cost(now)),
     }
 
 
@@ -51,6 +66,48 @@ def _input(state: "RunState") -> str | None:
 
 def _differing(was: Any, now: Any) -> dict[str, Any] | None:
     return None if was == now else {"from": was, "to": now}
+
+
+def _first(turns: list[dict[str, Any]], edits: list[dict[str, Any]], calls: dict[str, Any] | None) -> int | None:
+    """Return the first turn that differs, 0 for what was set before the first one; None when all are the same."""
+    found = [one["turn"] for one in (*turns, *edits)]
+    return min([*found, *([calls["first_turn"]] if calls else [])], default=None)
+
+
+def _cost(state: "RunState") -> dict[str, Any] | None:
+    usage: Mapping[str, Any] | None = state.get("usage")
+    return {name: usage.get(name) for name in _COST} if usage else None
+
+
+# -- variables that a person set
+
+
+def _edits(was: "RunState", now: "RunState") -> list[dict[str, Any]]:
+    """Return the variables that a person set in one of the states only, or to another value, by turn and name."""
+    before, after = _set(was), _set(now)
+    return [
+        {
+            "turn": turn,
+            "name": name,
+            "from": before[turn, name][1] if (turn, name) in before else None,
+            "to": after[turn, name][1] if (turn, name) in after else None,
+        }
+        for turn, name in sorted(before.keys() | after.keys())
+        if before.get((turn, name), ("",))[0] != after.get((turn, name), ("",))[0]
+    ]
+
+
+def _set(state: "RunState") -> dict[tuple[int, str], tuple[str, dict[str, Any]]]:
+    """Return the hash of each value that a person set, with its description, by turn and name: the last one of each."""
+    return {
+        (edit["turn"], about["name"]): (edit["values"].get(about["name"], ""), _described(about))
+        for edit in state.get("edits", [])
+        for about in edit["about"]
+    }
+
+
+def _described(about: VariableRecord) -> dict[str, Any]:
+    return {"type": about["type"], "size": about["size"], "preview": about["preview"]}
 
 
 # -- variables
@@ -76,6 +133,16 @@ def _variables(
             if not _same(was[name], now[name]) or name in other_input
         },
     }
+
+
+async def _add_forms(stores: Stores, variables: dict[str, Any], was: "RunState", now: "RunState") -> None:
+    old, new = [await displays_of(stores, state) for state in (was, now)]
+    for name, one in variables["removed"].items():
+        one["form"] = old.get(name)
+    for name, one in variables["added"].items():
+        one["form"] = new.get(name)
+    for name, one in variables["changed"].items():
+        one["from"]["form"], one["to"]["form"] = old.get(name), new.get(name)
 
 
 def _same(was: Known, now: Known) -> bool:

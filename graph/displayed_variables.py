@@ -4,13 +4,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..kernel.posted_displays import OTHERS_CHANGED, display_of, parse_displays
 from ..nodes.runtime.dependencies import Stores
-from ..nodes.runtime.turns import number_of, variables_next
+from ..nodes.runtime.turns import number_of, turns_of, variables_next
 from ..state.errors import StoredDataDamaged
 from ..state.records import EditRecord, TurnRecord, VariableRecord
+
+if TYPE_CHECKING:
+    from ..state.run_state import RunState
 
 Form = dict[str, Any]
 Forms = dict[str, Form | None]
@@ -61,6 +64,13 @@ async def displays_at(
             break
     found = {**await _set_by_a_person(stores, edits, 0), **found} if OTHERS_CHANGED not in found else found
     return {name: found.get(name) for name in shown}
+
+
+async def displays_of(stores: Stores, state: "RunState") -> Forms:
+    """Return the form of each variable of a state, in mid-cell those from before the cell. Raises StoreError."""
+    turns, edits = turns_of(state), state.get("edits", [])
+    ended = [number_of(turn) for turn in turns if turn.get("status") is not None]
+    return await displays_at(stores, turns, max([0, *ended, *(edit["turn"] for edit in edits)]), edits)
 
 
 async def variable_changes(

@@ -73,8 +73,8 @@ async def children_or_unknown(stores: Stores, thread_id: str) -> list[dict[str, 
         return None
 
 
-Place = tuple[str, int]
-"""A run, by its name or a prefix of it, and the number of one of its steps."""
+Place = tuple[str, int | None]
+"""A run, by its name or a prefix of it, and the number of one of its steps; None: as it is now."""
 
 
 class RunQueries:
@@ -308,13 +308,16 @@ class RunQueries:
         step_state = await self._moment(checkpoints, thread, step)
         return {name: known.to_json() for name, known in (await variables_at(self._stores, step_state.state)).items()}
 
-    async def compare(self, before: Place, after: Place, checkpoints: Checkpoints) -> dict[str, Any]:
+    async def compare(
+        self, before: Place, after: Place, checkpoints: Checkpoints, *, forms: bool = False
+    ) -> dict[str, Any]:
         """Return what differs between two steps, of one run or of two, as `rlm diff --json` prints it.
 
-        Raises UnknownThread, and UsageError when there is no such step.
+        With `forms`, variables that differ have their display form, or None, as `form`. Raises UnknownThread, and
+        UsageError when there is no such step.
         """
         was, now = [await self._moment(checkpoints, *place) for place in (before, after)]
-        return await comparison(self._stores, was, now)
+        return await comparison(self._stores, was, now, forms=forms)
 
     async def _moment(self, checkpoints: Checkpoints, thread: str, step: int | None) -> StateAtStep:
         row = await self._stores.threads.get(await self.resolve(thread))

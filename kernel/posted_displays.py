@@ -1,6 +1,6 @@
 """Checks the display forms that a kernel posts with a cell's result, as hostile data (`inside/display_forms.py`).
 
-They are only shown, so a form that is none costs the forms of the cell, and not its kernel.
+They are only shown, so anything else than a form costs the forms of the cell, and not its kernel.
 """
 
 import json
@@ -33,7 +33,7 @@ def displays_text(forms: Mapping[str, Form | None]) -> str:
 
 
 def parse_displays(said: Any) -> dict[str, Form | None]:
-    """Return the forms by name, each as it is shown; nothing when any of them is no form, or all are too large."""
+    """Return the forms by name, each as it is shown; nothing when one of them is another value, or all are too large."""
     try:
         if not isinstance(said, dict) or len(cast(dict[Any, Any], said)) > _MOST_NAMES:
             return {}

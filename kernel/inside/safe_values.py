@@ -77,7 +77,7 @@ def pairs_of(value: Any) -> "tuple[Iterator[tuple[Any, Any]], int] | None":
 
 
 def fields_of(value: Any) -> "dict[str, Any] | None":
-    """Return the public fields of a record by name; None for what is none.
+    """Return the public fields of a record by name; None for other values.
 
     Records are named tuples, dataclasses, models of pydantic, classes of attrs, simple namespaces, and objects of
     classes that cells or this package have defined.

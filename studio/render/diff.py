@@ -5,10 +5,13 @@ from typing import Any
 
 from rich.text import Text
 
+from ...state.wording import counted
 from ..terminal.console import stdout_console
 from ..terminal.escape import answer_text, safe, safe_line, safe_lines, short_id
 
 _LINES = 24
+_CALLS = 5
+"""Calls of each kind that are named, at most."""
 _WIDTH = 160
 _SIDES = (("from", "-", "red"), ("to", "+", "green"))
 _STYLES = {"-": "red", "+": "green", "@": "cyan"}
@@ -20,11 +23,12 @@ def print_comparison(found: dict[str, Any], *, full: bool = False) -> None:
     """Print the result of `RunQueries.compare`; all of it is escaped here."""
     console = stdout_console()
     console.print(Text(f"{_place(found['from'])} → {_place(found['to'])}", style="bold"), soft_wrap=True)
-    lines = [*_facts(found), *_variables(found["variables"])]
+    lines = [*_facts(found), *_edits(found["edits"]), *_variables(found["variables"])]
     for turn in found["turns"]:
         lines += _turn(turn, full=full)
     if found["answer"]:
         lines += [("", ""), ("── answer", "bold"), *_sides(found["answer"], full=full)]
+    lines += [*_calls(found["calls"]), *_cost(found["cost"])]
     for text, style in lines or [("Nothing differs.", "")]:
         console.print(Text(text, style=style), soft_wrap=True)
 
@@ -41,6 +45,51 @@ def _facts(found: dict[str, Any]) -> Iterator[Line]:
                 yield f"  {mark} {safe_line(str(found[name][side]), 600)}", style
     if found["input"]:
         yield "Another input", "bold"
+
+
+def _edits(edits: list[dict[str, Any]]) -> Iterator[Line]:
+    if not edits:
+        return
+    yield "", ""
+    yield "── variables that a person set", "bold"
+    for one in edits:
+        when = f"after turn {one['turn']}" if one["turn"] else "before the first turn"
+        for side, mark, style in _SIDES:
+            if one[side] is not None:
+                said = f"{when}: {one['name']} = {one[side]['preview']}"
+                yield f"  {mark} {safe_line(said, _WIDTH)}", style
+
+
+def _calls(calls: dict[str, Any] | None) -> Iterator[Line]:
+    if calls is None:
+        return
+    yield "", ""
+    yield f"── calls · {calls['same']:,} the same", "bold"
+    for kind, mark, style in (("only_from", "-", "red"), ("only_to", "+", "green")):
+        yield from _listed(calls[kind], mark, style, "only here")
+    yield from _listed(calls["answered_differently"], "~", "yellow", "answered differently")
+
+
+def _listed(calls: dict[str, Any], mark: str, style: str, what: str) -> Iterator[Line]:
+    if not calls["count"]:
+        return
+    yield f"  {mark} {counted(calls['count'], 'call')} {what}", style
+    for one in calls["calls"][:_CALLS]:
+        yield f"      turn {one['turn']}: {safe_line(one['prompt'], _WIDTH)}", "dim"
+    if calls["count"] > _CALLS:
+        yield f"      and {calls['count'] - _CALLS:,} more", "dim"
+
+
+def _cost(cost: dict[str, Any] | None) -> Iterator[Line]:
+    if cost is None:
+        return
+    yield "", ""
+    yield "── cost", "bold"
+    for side, mark, style in _SIDES:
+        if (one := cost[side]) is not None:
+            tokens = one["input_tokens"] + one["output_tokens"]
+            dollars = "cost unknown" if one["cost_usd"] is None else f"${one['cost_usd']:.4f}"
+            yield f"  {mark} {counted(one['model_calls'], 'model call')} · {tokens:,} tokens · {dollars}", style
 
 
 def _variables(found: dict[str, Any]) -> Iterator[Line]:

@@ -101,6 +101,7 @@ async def test_a_step_compared_with_itself_shows_no_difference(runner: Runner) -
             **{"from": {"thread_id": "t", "step": number}, "to": {"thread_id": "t", "step": number}},
             **{"question": None, "input": None, "status": None, "turns": [], "answer": None},
             "variables": {"added": {}, "removed": {}, "changed": {}},
+            **{"first_difference": None, "edits": [], "calls": None, "cost": None},
         }
 
 
@@ -181,3 +182,56 @@ async def test_unknown_steps_and_runs_are_refused(runner: Runner) -> None:
         await runner.queries.compare(("t", 0), ("t", 1), runner.graph)
     with pytest.raises(UnknownThread):
         await runner.queries.compare(("t", 1), ("nobody", 1), runner.graph)
+
+
+async def test_variables_that_were_set_are_compared_even_where_the_code_sets_them_again(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    await runner.fork("t", await after(runner, 2), into="set", set={"count": 5, "deep": [1]})
+    await runner.resume("set")
+    found = await runner.queries.compare(("t", None), ("set", None), runner.graph, forms=True)
+    assert [(one["turn"], one["name"], one["from"], one["to"]["preview"]) for one in found["edits"]] == [
+        *((2, "count", None, "5"), (2, "deep", None, "[1]"))
+    ]
+    assert set(found["variables"]["changed"]) == {"count"}, "the code has set the other one again"
+    assert found["variables"]["changed"]["count"]["to"]["form"] == {"kind": "value", "text": "6"}
+    assert (found["first_difference"], found["from"]["step"]) == (2, None)
+    assert found["answer"] == {"from": {"count": 2}, "to": {"count": 6}}
+
+
+async def test_calls_are_compared_by_their_prompts(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    plan = await after(runner, 2, "plan")
+    code = "before = llm_query('one')\nmore = llm_query_batched(['two', 'three'])\nlines = 1"
+    await runner.fork("t", plan, into="more", code=code)
+    await runner.resume("more")
+    found = await runner.queries.compare(("t", None), ("more", None), runner.graph)
+    calls = found["calls"]
+    assert (calls["same"], calls["first_turn"], found["first_difference"]) == (1, 2, 2)
+    assert (calls["only_from"]["count"], calls["only_to"]["count"]) == (0, 2)
+    assert [call["prompt"] for call in calls["only_to"]["calls"]] == ["two", "three"]
+    back = await runner.queries.compare(("more", None), ("t", None), runner.graph)
+    assert back["calls"]["only_from"]["calls"] == calls["only_to"]["calls"]
+    assert found["cost"]["to"]["model_calls"] > 0 and found["cost"]["to"] != found["cost"]["from"]
+
+
+async def test_an_answer_that_a_person_gave_is_one_that_was_answered_differently(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    [call] = await runner.queries.calls("t")
+    middle = await after(runner, 2, "sub_call")
+    await runner.fork("t", middle, into="given", answers={call.row.key: "given"})
+    await runner.resume("given")
+    calls = (await runner.queries.compare(("t", None), ("given", None), runner.graph))["calls"]
+    [one] = calls["answered_differently"]["calls"]
+    assert (one["prompt"], one["to"]["answer"], one["to"]["model"]) == ("one", "given", "person")
+    assert (calls["only_from"]["count"], calls["only_to"]["count"], calls["same"]) == (0, 0, 0)
+
+
+async def test_calls_after_the_step_are_not_compared(runner: Runner) -> None:
+    first, second = await after(runner, 1), await after(runner, 2)
+    assert (await runner.queries.compare(("t", first), ("t", first), runner.graph))["calls"] is None
+    calls = (await runner.queries.compare(("t", first), ("t", second), runner.graph))["calls"]
+    assert (calls["only_from"]["count"], [one["prompt"] for one in calls["only_to"]["calls"]]) == (0, ["one"])

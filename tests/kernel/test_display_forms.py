@@ -220,7 +220,7 @@ def test_small_values_are_whole_and_large_ones_share_the_rest() -> None:
     assert big and listed and size(big) > 1_500 and size(listed) > 1_500
 
 
-def test_what_finds_no_room_is_named_and_beyond_that_it_is_said_that_others_changed() -> None:
+def test_values_without_room_are_named_and_beyond_that_others_are_said_to_have_changed() -> None:
     few = display_forms({f"n{at:03}": at for at in range(80)}, {})
     assert size(few) <= MAX_DISPLAYS and len(few) == 80 and few["n000"] == value("0") and few["n079"] is None
     many = display_forms({f"{at:05}" * 20: at for at in range(10_000)}, {})

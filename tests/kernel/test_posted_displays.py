@@ -74,5 +74,5 @@ def test_unknown_keys_are_left_out() -> None:
     ],
     ids=range(29),
 )
-def test_what_is_no_form_costs_the_forms_and_nothing_else(displays: Any) -> None:
+def test_anything_else_than_a_form_costs_the_forms_and_no_other_part(displays: Any) -> None:
     assert parsed({"fine": FINE, **displays} if isinstance(displays, dict) else displays) == {}

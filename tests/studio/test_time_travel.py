@@ -219,6 +219,8 @@ def test_diff_prints_the_differences(rlm: Rlm, home: Path) -> None:
         "  + picked: list, size 2 = ['ONE', 'TWO']",
         "  - limit: int = 3\n  + limit: int = 4",
         "── turn 2 · added · ok",
+        "── calls · 0 the same\n  + 2 calls only here\n      turn 2: one\n",
+        "── cost\n  - 1 model call · ",
     ):
         assert part in shown, part
     assert "  + picked = llm_query_batched(['one', 'two'])" in shown and "  + … 26 more lines" in shown
@@ -237,7 +239,15 @@ def test_either_step_of_a_diff_may_be_of_another_run(rlm: Rlm, home: Path) -> No
     assert set(documents[0]["variables"]["added"]) == {"more"} and set(documents[0]["variables"]["changed"]) == {
         "limit"
     }
-    assert set(documents[0]) == {"from", "to", "question", "input", "status", "variables", "turns", "answer"}
+    assert set(documents[0]) == {
+        *("from", "to", "question", "input", "status", "variables", "turns", "answer"),
+        *("first_difference", "edits", "calls", "cost"),
+    }
+    assert {one["name"]: (one["turn"], one["from"]) for one in documents[0]["edits"]} == {
+        **{"limit": (1, None), "more": (1, None)}
+    }
+    shown = rlm("diff", "main@5", "other@6", "--home", str(home)).out
+    assert "── variables that a person set\n  + after turn 1: limit = " in shown
 
 
 @pytest.mark.parametrize(
