@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import secrets
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
 
@@ -73,10 +72,9 @@ def dev(
             hint="pip install 'durable-rlm[server]'",
         )
     from ..cli.notices import chosen
-    from ..serving.token import Access, chosen_token
+    from ..serving.token import Access
 
-    access = Access(
-        chosen_token() or secrets.token_urlsafe(),
+    access = Access.chosen_or_new(
         hosted_studio=allow_hosted_studio,
         hosts=frozenset({host}),
         announced=True,

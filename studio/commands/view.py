@@ -1,7 +1,6 @@
 """The `rlm view` command, which shows runs in a browser."""
 
 import os
-import secrets
 import sys
 import threading
 import webbrowser
@@ -70,9 +69,9 @@ def serve(invocation: Invocation, path: str, port: int | None, *, opens: bool) -
     """
     from ..page.process import PageServer
     from ..serving.listening import url_of
-    from ..serving.token import Access, chosen_token
+    from ..serving.token import Access
 
-    access = Access(chosen_token() or secrets.token_urlsafe(), announced=True)
+    access = Access.chosen_or_new(announced=True)
     with _listening(port) as listening:
         url = url_of(HOST, listening)
 

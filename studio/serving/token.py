@@ -4,11 +4,13 @@ The token is in the memory of the server's process and nowhere else: not in its 
 that other processes inherit, not in a file. Each start makes another one, unless `$RLM_SERVER_TOKEN` names it.
 """
 
+import hashlib
 import hmac
 import os
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from ...state.errors import UsageError
 
@@ -35,6 +37,15 @@ class Access:
     tickets: set[str] = field(default_factory=set[str], repr=False)
     """Tickets that have not been used. One lets a browser in once: command lines of browsers can be seen by others."""
 
+    @classmethod
+    def chosen_or_new(cls, **more: Any) -> "Access":
+        """Return the access by the token that `$RLM_SERVER_TOKEN` names, else by a new one. Raises UsageError.
+
+        With a chosen token a server that is started again knows the browsers that it had let in.
+        """
+        token = chosen_token()
+        return cls(secrets.token_urlsafe(), **more) if token is None else cls(token, _session_of(token), **more)
+
     def new_ticket(self) -> str:
         """Return a ticket that lets a browser in once."""
         ticket = secrets.token_urlsafe()
@@ -58,6 +69,11 @@ class Access:
 
 def _same(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode("utf-8", "surrogateescape"), other.encode())
+
+
+def _session_of(token: str) -> str:
+    # Slow on purpose: a chosen token may be one that can be guessed, and other servers of this host see cookies.
+    return hashlib.scrypt(token.encode(), salt=b"rlm session", n=1 << 14, r=8, p=1, dklen=32).hex()
 
 
 def chosen_token() -> str | None:
@@ -94,8 +110,8 @@ def set_access(access: Access) -> None:
 def current_access() -> Access:
     """Return the credentials of this process's server, from the environment unless set. Raises UsageError."""
     if _standing.access is None:
-        given = chosen_token()
+        given = bool(os.environ.get(TOKEN_VARIABLE))
         hosted = os.environ.get(HOSTED_STUDIO_VARIABLE, "").lower() in ("1", "true", "yes")
-        set_access(Access(given or secrets.token_urlsafe(), hosted_studio=hosted, announced=given is not None))
+        set_access(Access.chosen_or_new(hosted_studio=hosted, announced=given))
     assert _standing.access is not None
     return _standing.access
