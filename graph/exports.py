@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from hashlib import sha256
 from typing import Any, Protocol
 
 from ..kernel.session import Cell, ContextFiles, Final, KernelSpec
@@ -21,7 +20,7 @@ from ..nodes.runtime.repl import Repl
 from ..nodes.runtime.untrusted_text import one_line
 from ..state.answer_tables import Column
 from ..state.blobs.snapshots import Groups
-from ..state.errors import CHANGED, StoredDataDamaged, UsageError, cli_command
+from ..state.errors import UsageError, cli_command
 from ..state.input.context import context_files
 from ..state.records import AnswerRef
 from ..state.settings import RunSettings, saved_settings
@@ -29,12 +28,12 @@ from ..state.wording import listed
 from .checkpoints import Checkpoints, StateAtStep, state_at, variables_at
 from .create import make_ready
 from .queries import RunQueries
+from .saved_answers import StoredFile
 
 _GRACE = 60.0
 """Seconds that a kernel has beyond the time of a cell, after which it is taken for one that does not answer."""
 _NAMED = 10
 _SHORT = 300
-_PIECE = 4 << 20
 
 
 class Rows(Protocol):
@@ -89,30 +88,6 @@ class _PostedRows:
     def rows(self) -> Iterator[list[Any]]:
         for batch in self.posted.batches():
             yield from json.loads(batch)
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """A file that code has left for the user beside its answer."""
-
-    name: str
-    """A path that the code chose, so nothing in it is trusted."""
-    size: int
-    hash: str
-    _stores: Stores
-
-    def pieces(self) -> Iterator[bytes]:
-        """Yield its content. Raises StoredDataDamaged, at the latest at the end. Reads files."""
-        digest = sha256()
-        try:
-            with self._stores.blobs.open(self.hash) as file:
-                while piece := file.read(_PIECE):
-                    digest.update(piece)
-                    yield piece
-        except (OSError, ValueError) as error:
-            raise StoredDataDamaged(f"The stored file {one_line(self.name, 80)} cannot be read: {error}.") from error
-        if digest.hexdigest() != self.hash:
-            raise StoredDataDamaged(f"The stored file {one_line(self.name, 80)} {CHANGED}.", hint="Run `rlm verify`.")
 
 
 class Exports:

@@ -32,14 +32,13 @@ Change = Literal["added", "changed", "removed", ""]
 
 @dataclass(frozen=True)
 class Message:
-    """A message of the root request."""
+    """A message of the root request of a turn."""
 
     role: str
-    hash: str
-    new: bool
-    """True when the request of the turn before did not have it."""
+    place: int
+    """Its place among the messages of the request, from 1."""
     text: str | None = None
-    """Its text, where it is new."""
+    """Its text; None for those up to the model's last reply, which were sent before, maybe in a longer form."""
 
 
 @dataclass(frozen=True)
@@ -177,12 +176,12 @@ async def _from_state(stores: Stores, checkpoints: Checkpoints, row: Thread, num
 
 async def _told(stores: Stores, thread_id: str, number: int) -> list[Message]:
     sent = await sent_messages(stores.database, thread_id, number)
-    known = {name for _, name in await sent_messages(stores.database, thread_id, number - 1)} if number > 1 else set()
-    found: list[Message] = []
-    for role, name in sent[-_MOST_MESSAGES:]:
-        new = name not in known
-        found.append(Message(role, name, new, await stores.texts.get_or_damage(name) if new else None))
-    return found
+    last_reply = max((place for place, (role, _) in enumerate(sent, 1) if role == "assistant"), default=0)
+    return [
+        Message(role, place, await stores.texts.get_or_damage(name) if place > last_reply else None)
+        for place, (role, name) in enumerate(sent, 1)
+        if place > len(sent) - _MOST_MESSAGES
+    ]
 
 
 async def message_text(stores: Stores, thread_id: str, number: int, place: int) -> str | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from ...state.turn_rows import TurnRow
 from ..progress.text import dollars
 
 
@@ -50,6 +51,14 @@ def ticking(seconds: float, begun: float) -> Markup:
     except (TypeError, ValueError, OverflowError, OSError):
         return Markup('<span class="ticking"></span>')
     return Markup('<span class="ticking" data-since="{}" data-before="{:.1f}"></span>').format(since, seconds)
+
+
+def took(turn: TurnRow) -> float | None:
+    """Return the seconds from the request of a turn to its end, as far as it has come; None when it is not known."""
+    if turn.asked is None:
+        return None
+    ends = [at for at in (turn.planned, turn.ended, turn.last_call) if at is not None]
+    return max(0.0, max(ends) - turn.asked) if ends else None
 
 
 def percent(share: float | None) -> str:

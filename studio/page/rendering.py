@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from ...state.wording import counted
+from ...state.wording import counted, megabytes
 from . import numbers
 from .escaped import line, shown
 from .markup import code_lines, markdown
@@ -29,6 +29,7 @@ STYLES = (
     "code",
     "texts",
     "forms",
+    "run",
     "turn",
     "runs",
     "narrow",
@@ -70,6 +71,7 @@ def templates() -> Environment:
         **{"line": line, "shown": shown, "markdown": markdown, "code_lines": code_lines},
         **{"amount": numbers.amount, "count": numbers.count, "money": numbers.money, "span": numbers.span},
         **{"percent": numbers.percent, "moment": numbers.moment, "ticking": numbers.ticking, "counted": counted},
+        **{"took": numbers.took, "size": megabytes},
     }
     environment.filters.update(filters)
     return environment

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.graph.exports import StoredFile
+from durable_rlm.graph.saved_answers import StoredFile
 from durable_rlm.kernel.session import Cell, CellResult, KernelSession, KernelSpec
 from durable_rlm.state.answer_tables import Column
 from durable_rlm.state.errors import KernelLost, StoredDataDamaged, UnknownThread, UsageError

@@ -114,13 +114,16 @@ def _parts_of(turn: TurnRow, now: float | None) -> Iterator[tuple[str, float, fl
     if began is None or (end := ended if ended is not None else now) is None:
         return
     first, last = turn.first_call, turn.last_call
-    if first is None or first >= end or first < began:
-        yield "code", began, max(began, end)
+    end = max(began, end)
+    if first is None or first >= end:
+        yield "code", began, end
         return
-    last = min(end, last if last is not None and ended is not None else end)
+    # A call of an earlier run of the same cell is older than the cell.
+    first = max(began, first)
+    last = end if last is None or ended is None else max(first, min(end, last))
     yield "code", began, first
-    yield "wait", first, max(first, last)
-    yield "code", max(first, last), end
+    yield "wait", first, last
+    yield "code", last, end
 
 
 def _in_flight(times: RunTimes, scale: Scale) -> list[int]:

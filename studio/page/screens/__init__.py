@@ -7,7 +7,9 @@ from . import (
     events,
     fork,
     new_run,
+    run,
     runs,
+    turn,
 )
 
 ROUTES: list[Route] = [
@@ -16,4 +18,6 @@ ROUTES: list[Route] = [
     *fork.ROUTES,
     *new_run.ROUTES,
     *events.ROUTES,
+    *run.ROUTES,
+    *turn.ROUTES,
 ]
