@@ -198,7 +198,7 @@ async def _blocks(
 ) -> list[BlockShown]:
     cell = values.get("cell") or {}
     # The code that is about to run may be a reviewer's, which the turn's record has only once it ran.
-    pending = record.get("status") is None and cell.get("turn") == record.get("number")
+    pending = bool(cell) and record.get("status") is None and cell.get("turn") == record.get("number")
     names = cell["blocks"] if pending else record.get("blocks", [])
     codes = [await stores.texts.get_or_damage(name) for name in names]
     by_line = {one.line: one for one in calls if one.line}

@@ -81,15 +81,26 @@ class Scrubber:
                 continue
             values = " || ".join(f"coalesce(CAST({column} AS BLOB), '')" for column in table.referring)
             for [body] in connection.execute(f"SELECT {values} FROM {table.name}"):
-                data = body.encode() if isinstance(body, str) else body
-                for found in _ADDRESS.findall(data):
-                    address = found.decode("ascii", "replace")
-                    self._marks |= _in_address(address)
-                    self._add(secrets_of(address))
+                self._add_addresses(body.encode() if isinstance(body, str) else body)
         for [start] in connection.execute("SELECT CAST(start AS TEXT) FROM threads"):
-            for address in _notified_addresses(start):
-                self._marks |= _behind_server(address)
+            self._add_notified(start)
         self._add(())
+
+    def add_from_start(self, start: str) -> None:
+        """Look for the secrets of the addresses that a run was started with, too. `start` is JSON."""
+        self._add_addresses(start.encode())
+        self._add_notified(start)
+        self._add(())
+
+    def _add_addresses(self, data: bytes) -> None:
+        for found in _ADDRESS.findall(data):
+            address = found.decode("ascii", "replace")
+            self._marks |= _in_address(address)
+            self._add(secrets_of(address))
+
+    def _add_notified(self, start: Any) -> None:
+        for address in _notified_addresses(start):
+            self._marks |= _behind_server(address)
 
     def _add(self, secrets: Iterable[str]) -> None:
         for secret in secrets:

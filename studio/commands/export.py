@@ -1,10 +1,11 @@
-"""The `rlm export` command, which writes a variable of a run's REPL to a file."""
+"""The `rlm export` command, which writes a variable of a run's REPL, or the whole run as a page, to a file."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ...state.errors import UsageError
 from ..cli import options
 from ..cli.agreeing import writes
 from ..cli.common import command, from_runner, thread_or_last
@@ -16,8 +17,30 @@ if TYPE_CHECKING:
     from ...graph.exports import Exported
 
 VarFlag = Annotated[
-    str,
-    typer.Option("--var", metavar="NAME", help="The variable. `rlm vars` lists those there are."),
+    str | None,
+    typer.Option("--var", metavar="NAME", help="The variable. `rlm vars` lists those there are.", show_default=False),
+]
+FormatFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help="Write the run itself: html, one page without scripts, for a browser anywhere",
+        show_default=False,
+    ),
+]
+NoInputFlag = Annotated[
+    bool, typer.Option("--no-input", help="With --format: leave out the input, and the prompts that are cut from it.")
+]
+MostCallsFlag = Annotated[
+    int | None,
+    typer.Option(
+        "--most-calls",
+        metavar="N",
+        min=0,
+        help="With --format: the calls that are written with their texts. Default: the first 1,000",
+        show_default=False,
+    ),
 ]
 StepFlag = Annotated[
     int | None,
@@ -44,16 +67,23 @@ def export(
     invocation: Invocation,
     thread: options.Thread = None,
     *,
-    var: VarFlag,
+    var: VarFlag = None,
     step: StepFlag = None,
     output: OutputFlag = None,
+    form: FormatFlag = None,
+    no_input: NoInputFlag = False,
+    most_calls: MostCallsFlag = None,
     unsandboxed: options.Unsandboxed = None,
 ) -> None:
-    """Write a variable of a run's REPL to a file: a table, a text, or any value that has a form in JSON.
+    """Write a variable of a run's REPL to a file, or with --format html the whole run as one page to send to others.
 
-    The variable is restored into a kernel, confined as the run's are, which hands it over as FINAL_VAR would. No model
-    is asked, nothing is paid, and the run stays as it is; it may be running. In the middle of a cell the variable is as
-    it was before it. A variable that could not be saved (a generator, an open file) is refused, with the reason.
+    The page has the answer and what speaks for it, every turn, calls, and the input with what models were shown of it.
+    Nothing in it runs and nothing is fetched. Secrets of the environment and in addresses are replaced by marks.
+
+    With --var, a table, a text, or any value that has a form in JSON is written. The variable is restored into a
+    kernel, confined as the run's are, which hands it over as FINAL_VAR would. No model is asked, nothing is paid, and
+    the run stays as it is; it may be running. In the middle of a cell the variable is as it was before it. A variable
+    that could not be saved (a generator, an open file) is refused, with the reason.
 
     [bold]Examples[/bold]
 
@@ -61,7 +91,48 @@ def export(
       rlm export contracts --var a -o a.txt
       rlm export contracts --var threshold --step 7 -o threshold.json
       rlm export contracts --var context --json | jq -r .value
+      rlm export contracts --format html -o contracts.html
+      rlm export contracts --format html --no-input -o for-a-colleague.html
     """
+    if (var is None) == (form is None):
+        raise UsageError("Say what to export: --var NAME, or --format html for the whole run.")
+    if form is not None:
+        if step is not None or unsandboxed is not None:
+            raise UsageError("--step and --unsandboxed are about a variable, and go with --var.")
+        return _export_page(invocation, thread, form, output, inputs=not no_input, most_calls=most_calls)
+    if no_input or most_calls is not None:
+        raise UsageError("--no-input and --most-calls go with --format html.")
+    _export_variable(invocation, thread, var or "", step, output, unsandboxed=unsandboxed)
+
+
+def _export_page(
+    invocation: Invocation,
+    thread: str | None,
+    form: str,
+    output: Path | None,
+    *,
+    inputs: bool,
+    most_calls: int | None,
+) -> None:
+    from ..cli.exported_page import export_page
+
+    if form != "html":
+        raise UsageError(f"There is no format {safe(form)!r}.", hint="There is html.")
+    path = None if output is None or str(output) == "-" else output
+    if invocation.json and path is None:
+        raise UsageError("--json says where the page is, so it needs -o FILE.")
+    export_page(invocation, thread_or_last(invocation, thread), path, inputs=inputs, most_calls=most_calls)
+
+
+def _export_variable(
+    invocation: Invocation,
+    thread: str | None,
+    var: str,
+    step: int | None,
+    output: Path | None,
+    *,
+    unsandboxed: bool | None,
+) -> None:
     from ..cli.files import AnswerFile
 
     file = AnswerFile(output, safe(var), _STAYS) if output and str(output) != "-" else None

@@ -31,6 +31,7 @@ STYLES = (
     "forms",
     "run",
     "turn",
+    "export",
     "runs",
     "narrow",
     "print",
