@@ -117,7 +117,8 @@ def _names(request: Request) -> dict[str, Any]:
     functions: dict[str, Callable[..., str]] = {"href": href, "asset": asset}
     opener = request.app.state.opener
     follow = getattr(request.state, "follow", None)
-    return {**functions, "home_folder": str(opener.home), "read_only": opener.read_only, "follow": follow}
+    about_home = {"home_folder": str(opener.home), "read_only": opener.read_only}
+    return {**functions, **about_home, "follow": follow, "exported": False}
 
 
 def text_of(request: Request, template: str, **values: Any) -> str:

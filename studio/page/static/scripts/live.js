@@ -4,6 +4,7 @@ import { become, inUse, keepingFocus } from "./swap.js";
 import { show } from "./times.js";
 
 const LEAST = 150; // milliseconds between two fetches, and at least twice as long as one takes
+const SOON = 700; // until a page that waits for something to be worked out is fetched again
 const PRESENT = 30_000; // after which a tab says again that it is there
 
 const sent = new Map(); // regions as the server sent them, by id
@@ -41,6 +42,9 @@ const swap = (fresh) => {
   document.title = fresh.title;
 };
 
+// A fact that takes a while is worked out beside the page, and no event tells when it is there.
+const lookSoon = () => document.querySelector("[data-soon]") && setTimeout(refresh, SOON);
+
 const refresh = async () => {
   if (document.hidden || fetching) {
     again = true;
@@ -66,6 +70,7 @@ const refresh = async () => {
   setTimeout(() => {
     fetching = false;
     if (again) refresh();
+    else lookSoon();
   }, wait);
 };
 
@@ -111,6 +116,7 @@ export const follow = () => {
   if (self.SharedWorker) shared(about);
   else alone(about);
   addEventListener("visibilitychange", () => again && refresh());
+  lookSoon();
   // What was in use and could not be swapped is looked at again.
   for (const kind of ["focusout", "selectionchange"]) {
     document.addEventListener(kind, () => left && !regions().some(inUse) && refresh());
