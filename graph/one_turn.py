@@ -23,6 +23,7 @@ from ..state.turn_calls import sent_messages
 from ..state.turn_rows import TurnRow
 from .call_pages import line_sums
 from .checkpoints import Checkpoints, state_at
+from .displayed_variables import Form, displays_at
 
 _MOST_MESSAGES = 200
 _LONGEST_REPLY = 200_000
@@ -64,6 +65,8 @@ class VariableShown:
     """None when it was removed."""
     was: VariableRecord | None
     change: Change
+    form: Form | None = None
+    """Its display form, where this turn has changed it and one is stored."""
     why_lost: str | None = None
     """Why it could not be saved; None when it was."""
 
@@ -245,8 +248,10 @@ async def _variables(stores: Stores, before: TurnRecord, record: TurnRecord) -> 
         now, only_changes = {**changed}, bool(record)
     else:
         now, only_changes = {**now, **changed}, False
+    # Of this turn alone: what turns before it have stored is not read.
+    forms = await displays_at(stores, [record], number_of(record))
     shown = [
-        VariableShown(one, (was or {}).get(name), _change(name, was or {}, changed), lost.get(name))
+        VariableShown(one, (was or {}).get(name), _change(name, was or {}, changed), forms.get(name), lost.get(name))
         for name, one in now.items()
         if name not in gone
     ]

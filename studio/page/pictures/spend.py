@@ -31,8 +31,12 @@ class Spend:
 class _Resource:
     name: str
     of: Callable[[TurnRow], float]
-    text: Callable[[float], str]
+    number: Callable[[float], str]
     limit: float | None
+    noun: str = ""
+
+    def text(self, spent: float) -> str:
+        return f"{self.number(spent)} {self.noun}".rstrip()
 
     def share(self, spent: float) -> float:
         return spent / self.limit if self.limit else 0.0
@@ -52,7 +56,7 @@ def spend_picture(times: RunTimes, scale: Scale, limits: Mapping[str, Any]) -> S
     drawn = [*_steps(times, scale, resource, top), line("s-line", 0, 100, _BASE + 0.5, _BASE + 0.5)]
     said = f"{resource.text(spent)} spent"
     if resource.limit:
-        said = f"{resource.text(spent)} of {resource.text(resource.limit)} spent ({percent(resource.share(spent))})"
+        said = f"{resource.number(spent)} of {resource.text(resource.limit)} spent ({percent(resource.share(spent))})"
         if near:
             y = _BASE - _HEIGHT * resource.limit / top
             drawn.append(line("s-limit", 0, 100, y, y))
@@ -67,14 +71,16 @@ def _chosen(turns: Sequence[TurnRow], limits: Mapping[str, Any]) -> tuple[_Resou
         _Resource(
             "Tokens",
             lambda turn: turn.input_tokens + turn.output_tokens,
-            lambda number: f"{amount(round(number))} tokens",
+            lambda number: amount(round(number)),
             limits.get("max_tokens"),
+            "tokens",
         ),
         _Resource(
             "Calls",
             lambda turn: turn.calls + 1,
-            lambda number: f"{amount(round(number))} calls",
+            lambda number: amount(round(number)),
             limits.get("max_calls"),
+            "calls",
         ),
     ]
     sums = [(resource, sum(map(resource.of, turns))) for resource in resources]
