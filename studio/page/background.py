@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, Generic, TypeVar
 
-SOON = 0.25
+SOON = 0.4
 """Seconds that a page waits for such work before it is shown without."""
 T = TypeVar("T")
 
@@ -30,11 +30,14 @@ class Work(Generic[T]):
         """True once it has ended without a result."""
         return self.task.done() and (self.task.cancelled() or self.task.exception() is not None)
 
-    async def soon(self, seconds: float = SOON) -> T | None:
-        """Return the result if it is there within so many seconds, else None. Raises what it raised."""
+    async def soon(self, seconds: float | None = SOON) -> T | None:
+        """Return the result if it is there within so many seconds (None: at its end), else None.
+
+        None also for what was abandoned. Raises what it raised.
+        """
         if not self.task.done():
             await asyncio.wait({self.task}, timeout=seconds)
-        return self.task.result() if self.task.done() else None
+        return self.task.result() if self.task.done() and not self.task.cancelled() else None
 
     def abandon(self) -> None:
         """Let it end soon, without a result."""

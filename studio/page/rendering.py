@@ -33,6 +33,7 @@ STYLES = (
     "turn",
     "export",
     "runs",
+    "input",
     "narrow",
     "print",
 )
