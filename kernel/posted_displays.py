@@ -33,7 +33,7 @@ def displays_text(forms: Mapping[str, Form | None]) -> str:
 
 
 def parse_displays(said: Any) -> dict[str, Form | None]:
-    """Return the forms by name, each as it is shown; nothing when one of them is another value, or all are too large."""
+    """Return the forms by name, each as it is shown; nothing when one is another value, or all are too large."""
     try:
         if not isinstance(said, dict) or len(cast(dict[Any, Any], said)) > _MOST_NAMES:
             return {}
