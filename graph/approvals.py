@@ -12,6 +12,7 @@ from ..state.approval_policy import Gates
 from ..state.errors import UsageError, cli_command
 from ..state.run_state import RunState
 from ..state.threads import Thread, Threads
+from ..state.wording import listed
 
 ASKED_AGAIN = "what was approved is asked about again"
 """The summary of a step that takes back approvals."""
@@ -47,6 +48,12 @@ def withdrawn(state: RunState) -> dict[str, Any]:
     if (gates.cost is not None or gates.budget) and state.get("leave"):
         values["leave"] = None
     return values
+
+
+def waits_for(waiting: Sequence[Interrupt[Any]]) -> str:
+    """Return what a run waits for, for a person: the first request in words, and how many there are beside it."""
+    asked = [action["description"] for found in waiting for action in found.value["action_requests"]]
+    return listed([f"waits for a person: {asked[0]}", *asked[1:]], 1) if asked else "waits for a person"
 
 
 def waiting_one(thread_id: str, waiting: Sequence[Interrupt[Any]], name: str | None) -> Interrupt[Any]:

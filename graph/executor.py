@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -19,10 +20,13 @@ from ..nodes.runtime.active_runs import DEFAULT_OPTIONS, ActiveRuns, ExecutionOp
 from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.events import Event, OnEvent
 from ..nodes.runtime.langgraph_compat import FORWARDED_KEYS
+from ..nodes.runtime.untrusted_text import one_line
 from ..state.errors import HomeFull, LeaseLost, RlmError, RunBusy, StoreError, TimeSpent
 from ..state.leases import RENEW_AFTER
 from ..state.run_state import RestoreRecord, Status
 from ..state.threads import Thread
+from ..state.turn_making import refresh_callers
+from .approvals import waits_for
 from .build import Graph
 from .execution import ENDING_SECONDS, Execution
 from .notifying import Notifier
@@ -32,6 +36,8 @@ from .stop_watch import StopWatch
 from .tracing import traced
 
 T = TypeVar("T")
+_LONGEST_DETAIL = 300
+"""Characters of why an execution ended."""
 
 # LangGraph counts supersteps and stops at 25 by default; here only the run's own limits apply.
 _NO_RECURSION_LIMIT = 10_000_000
@@ -286,7 +292,9 @@ class RunExecutor:
     async def _begin(self, row: Thread, resume_point: ResumePoint) -> None:
         """Enter into the index that the run is executed, with its limits and its models."""
         start = resume_point.change.start(row.start) if resume_point.change else row.start
-        await self._stores.threads.begin(row.thread_id, resume_point.limits, cast(dict[str, Any], start))
+        decided = isinstance(resume_point.start, Command)
+        facts = cast(dict[str, Any], start)
+        await self._stores.threads.begin(row.thread_id, resume_point.limits, facts, decided=decided)
 
     async def _keep_leases(self, thread_id: str, task: asyncio.Task[None]) -> None:
         """Renew the leases periodically; cancel the run when another process has taken it over."""
@@ -330,10 +338,15 @@ class RunExecutor:
         try:
             row = await threads.get(thread_id)
             spent = isinstance(error, TimeSpent | HomeFull)
-            status = await self._standing(thread_id, stopped=stopped, failed=error is not None, spent=spent)
+            status, waits = await self._standing(thread_id, stopped=stopped, failed=error is not None, spent=spent)
             seconds = row.seconds if seconds is None else seconds
-            events = await self._notifier.ending(row, status, seconds=seconds, error=facts)
-            await threads.set_status(thread_id, status, seconds=seconds, error=facts, together=events)
+            units = [*await self._notifier.ending(row, status, seconds=seconds, error=facts)]
+            if row.caller is not None and thread_id not in self._callers:
+                # Executed alone, it has spent what belongs to turns of runs that are not executed.
+                units.append(partial(refresh_callers, thread_id=thread_id))
+            detail = error.message if error else waits
+            shown = None if detail is None else one_line(detail, _LONGEST_DETAIL)
+            await threads.set_status(thread_id, status, seconds=seconds, error=facts, detail=shown, together=units)
         except LeaseLost:
             # The process that has the thread now records its status.
             return None
@@ -341,22 +354,23 @@ class RunExecutor:
             return error if isinstance(error, StoreError) else failure
         return None
 
-    async def _standing(self, thread_id: str, *, stopped: bool, failed: bool, spent: bool) -> Status:
+    async def _standing(self, thread_id: str, *, stopped: bool, failed: bool, spent: bool) -> tuple[Status, str | None]:
+        """Return the status of a run whose execution has ended, and what it waits for."""
         try:
             snapshot = await self._graph.aget_state(config_of(thread_id))
         except StoreError:
             if failed:
-                return "failed"
+                return "failed", None
             raise
         status: Status = snapshot.values.get("status", "running")
         if status != "running":
-            return status
+            return status, None
         if spent:
-            return "budget"
+            return "budget", None
         if failed and not stopped:
             # Also when it waits: a decision that could not be read or saved has failed, and is reported as a failure.
-            return "failed"
-        return "paused" if snapshot.interrupts else "stopped"
+            return "failed", None
+        return ("paused", waits_for(snapshot.interrupts)) if snapshot.interrupts else ("stopped", None)
 
 
 def config_of(thread_id: str, checkpoint_id: str | None = None) -> RunnableConfig:

@@ -134,7 +134,7 @@ def _stores(
         snapshots=Snapshots(database, blobs, clock),
         notifications=Notifications(database, clock),
         turn_rows=TurnRows(database),
-        executions=Executions(database),
+        executions=Executions(database, leases.holder_in),
         run_pages=RunPages(database),
     )
 

@@ -34,6 +34,7 @@ from .db.integrity import check_checkpoint, check_line, last_checkpoint
 from .db.storable import ensure_storable
 from .db.tables import CHECKPOINTS, STEPS, WRITES, Verb
 from .errors import StoreError, UnknownThread, UsageError
+from .executions import end_execution
 from .leases import Leases
 from .maintenance.delete import delete_run
 from .maintenance.prune import OWNED, copy_steps, keep_latest, roll_back
@@ -89,6 +90,7 @@ class RunSaver(AsyncSqliteSaver):
         # From this commit on the run counts as ended, whatever happens to its process.
         status = checkpoint.get("channel_values", {}).get("status")
         ended = status if status in _ENDED else None
+        note_of_end = checkpoint.get("channel_values", {}).get("note") if ended else None
         now = self._clock()
         step = SavedAs(checkpoint["id"], place.get("checkpoint_id"), note["turn"], now, checkpoint["channel_values"])
         leading_here = _writes_after(thread_id, namespace, str(place.get("checkpoint_id")))
@@ -108,6 +110,8 @@ class RunSaver(AsyncSqliteSaver):
                 )
                 # Other threads are of graphs of which nothing is known.
                 if entered.rowcount:
+                    if ended:
+                        end_execution(connection, thread_id, ended, now, note_of_end)
                     write_turn(connection, self.serde, thread_id, step, follows)
 
         await self._save(unit, "checkpoint")

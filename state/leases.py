@@ -21,6 +21,7 @@ import psutil
 from .db.connection import Database
 from .db.storable import ensure_storable
 from .errors import LeaseLost, RunBusy, StoreError, cli_command
+from .executions import end_killed
 
 RENEW_AFTER = 15.0
 """Seconds between two renewals by a holder."""
@@ -250,6 +251,8 @@ def _acquire(
                 f"{thread_id} is being run by process {owner.get('pid')} on {owner.get('host')}.",
                 hint=_wait_or_stop(thread_id),
             )
+    if row:
+        end_killed(connection, thread_id, row[2])
     token = (row[0] if row else 0) + 1
     connection.execute(
         "INSERT INTO leases (thread_id, token, owner, renewed) VALUES (?, ?, ?, ?) "

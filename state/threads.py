@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast, get_args
 
 from .budget import Limits
@@ -15,6 +16,7 @@ from .db.lineage import BELOW
 from .db.storable import ensure_storable
 from .db.tables import STEPS, THREADS
 from .errors import StoredDataDamaged, ThreadExists, UnknownThread, cli_command
+from .executions import begin_execution, end_execution
 from .leases import Leases
 from .records import Status
 
@@ -215,11 +217,15 @@ class Threads:
         # The time in a damaged row is not reliable.
         return next((row for row in await self.all() if row.caller is None), None)
 
-    async def begin(self, thread_id: str, limits: Limits, start: dict[str, Any]) -> None:
-        """Mark the run as running, with these limits and, in `start`, these settings. Raises LeaseLost, RunBusy."""
+    async def begin(self, thread_id: str, limits: Limits, start: dict[str, Any], *, decided: bool = False) -> None:
+        """Mark the run as running, with these limits and, in `start`, these settings. Raises LeaseLost, RunBusy.
+
+        `decided`: it goes on with a reviewer's decision.
+        """
         model = start.get("settings", {}).get("model", "")
         facts: dict[str, Any] = {"limits": limits.model_dump_json(), "start": json.dumps(start), "model": model}
-        await self._update(thread_id, "execution-begun", status="running", error=None, **facts)
+        begin = partial(begin_execution, thread_id=thread_id, now=self._clock(), decided=decided)
+        await self._update(thread_id, "execution-begun", [begin], status="running", error=None, **facts)
 
     async def set_limits(self, thread_id: str, limits: Limits) -> None:
         """Replace the limits of the run. Raises LeaseLost, RunBusy."""
@@ -232,11 +238,16 @@ class Threads:
         *,
         seconds: float,
         error: dict[str, Any] | None = None,
+        detail: str | None = None,
         together: Sequence[Unit] = (),
     ) -> None:
-        """Set the run's status, and do the work of `together` in the same transaction. Raises LeaseLost, RunBusy."""
+        """Set the run's status, and do the work of `together` in the same transaction. Raises LeaseLost, RunBusy.
+
+        `detail` says why its execution ended, for a person.
+        """
+        end = partial(end_execution, thread_id=thread_id, status=status, now=self._clock(), detail=detail)
         facts = {"status": status, "seconds": seconds, "error": json.dumps(error) if error else None}
-        await self._update(thread_id, "execution-ended", together, **facts)
+        await self._update(thread_id, "execution-ended", [end, *together], **facts)
 
     async def _update(self, thread_id: str, what: str, together: Sequence[Unit] = (), **columns: Any) -> None:
         row = {**columns, "updated": self._clock(), "thread_id": thread_id}

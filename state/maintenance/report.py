@@ -32,6 +32,8 @@ Kind = Literal[
     "checkpoint",
     "write",
     "call",
+    "turn",
+    "execution",
     "text",
     "snapshot",
     "piece",
@@ -40,7 +42,8 @@ Kind = Literal[
     "citation",
 ]
 """Kinds of records: `child` links a run to the call that it answers, `write` is a task's write on top of a checkpoint,
-`piece` a chunk of a variable, `database` the file itself, `citation` a passage that an answer cites.
+`turn` and `execution` are rows by which a run is shown, `piece` is a chunk of a variable, `database` the file itself,
+`citation` a passage that an answer cites.
 """
 Part = Literal["steps", "turns", "calls", "variables"]
 

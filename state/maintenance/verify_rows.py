@@ -27,6 +27,7 @@ from .delete import shown_name
 from .references import CITATIONS, Reference, hashes_in, references_in
 from .report import Problem, ranges
 from .verify_context import Checking, size_of, unreadable
+from .verify_shown import check_shown
 
 GROWING = frozenset(
     name
@@ -142,6 +143,7 @@ class CheckedRows:
             self._checking.report.whole["steps"] = (len(whole), len(self._steps) + len(self._lost_steps))
             self._checking.report.last_whole_step = max(whole, default=None)
         self.check_calls()
+        check_shown(self._checking, self._thread_id, self._place)
         self._check_children()
         self._check_origins()
 

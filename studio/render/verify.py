@@ -24,6 +24,8 @@ _KINDS: dict["Kind", str] = {
     "piece": "piece of a variable",
     "input": "input",
     "child": "entry in the list of child runs",
+    "turn": "row of a turn",
+    "execution": "row of an execution",
     "database": "database",
     "citation": "citation",
 }

@@ -47,7 +47,8 @@ async def test_an_undamaged_run_is_reported_as_whole(home: Path) -> None:
     report = await verified(home, "hurt")
     assert report.ok and report.problems == []
     assert set(report.checked) == {
-        *("thread", "child", "step", "checkpoint", "write", "call", "text", "snapshot", "piece", "input")
+        *("thread", "child", "step", "checkpoint", "write", "call", "text", "snapshot", "piece", "input"),
+        *("turn", "execution"),
     }
     assert report.whole == {
         "steps": (STEPS, STEPS),
@@ -94,6 +95,8 @@ KINDS: dict[str, Kind] = {
     "steps": "step",
     "threads": "thread",
     "children": "child",
+    "turns": "turn",
+    "executions": "execution",
     "texts": "text",
     "recipes": "text",
     "manifests": "snapshot",
