@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..nodes.runtime.answers import answer_or_damage
@@ -23,17 +24,34 @@ _COST = ("model_calls", "reused_calls", "input_tokens", "output_tokens", "cost_u
 """The parts of a run's usage that are compared."""
 
 
-async def comparison(stores: Stores, before: StateAtStep, after: StateAtStep, *, forms: bool = False) -> dict[str, Any]:
+@dataclass(frozen=True)
+class ComparedPart:
+    """The part of a comparison that a page shows at once: its work does not grow with the runs' texts."""
+
+    after: int = -1
+    """The turn up to which turns are left out."""
+    most: int = 20
+    """Turns that are compared with their texts, at most."""
+    characters: int = 20_000
+    """Characters of each text, at most; the rest is cut, and no diff is made of it."""
+
+
+async def comparison(
+    stores: Stores, before: StateAtStep, after: StateAtStep, part: ComparedPart | None = None
+) -> dict[str, Any]:
     """Return the object that `rlm diff --json` prints: only the turns that differ, and null where nothing differs.
 
-    With `forms`, variables that differ have their display form beside their description.
+    With `part`, variables that differ have their display form beside their description as `form`, turns are those of
+    the part, and `more_turns` is the number of turns that differ and come after them.
     """
     was, now = before.state, after.state
-    turns = await _turns(stores, turns_of(was), turns_of(now))
+    differing = _differing_turns(turns_of(was), turns_of(now))
+    wanted = [turn for turn in differing if part is None or turn[0] > part.after]
+    turns = [await _turn(stores, *turn, part) for turn in wanted[: part.most if part else None]]
     edits = _edits(was, now)
     calls = await calls_compared(stores, before, after)
     variables = _variables(await variables_at(stores, was), await variables_at(stores, now), _input(was), _input(now))
-    if forms:
+    if part:
         await _add_forms(stores, variables, was, now)
     return {
         "from": _place(before),
@@ -44,10 +62,11 @@ async def comparison(stores: Stores, before: StateAtStep, after: StateAtStep, *,
         "variables": variables,
         "turns": turns,
         "answer": _differing(await _answer(stores, was.get("answer")), await _answer(stores, now.get("answer"))),
-        "first_difference": _first(turns, edits, calls),
+        "first_difference": _first([number for number, *_ in differing], edits, calls),
         "edits": edits,
         "calls": calls,
         "cost": _differing(_cost(was), _cost(now)),
+        **({"more_turns": len(wanted) - len(turns)} if part else {}),
     }
 
 
@@ -68,10 +87,10 @@ def _differing(was: Any, now: Any) -> dict[str, Any] | None:
     return None if was == now else {"from": was, "to": now}
 
 
-def _first(turns: list[dict[str, Any]], edits: list[dict[str, Any]], calls: dict[str, Any] | None) -> int | None:
+def _first(turns: list[int], edits: list[dict[str, Any]], calls: dict[str, Any] | None) -> int | None:
     """Return the first turn that differs, 0 for what was set before the first one; None when all are the same."""
-    found = [one["turn"] for one in (*turns, *edits)]
-    return min([*found, *([calls["first_turn"]] if calls else [])], default=None)
+    found = [*turns, *(one["turn"] for one in edits), *([calls["first_turn"]] if calls else [])]
+    return min(found, default=None)
 
 
 def _cost(state: "RunState") -> dict[str, Any] | None:
@@ -153,37 +172,45 @@ def _same(was: Known, now: Known) -> bool:
 # -- turns
 
 
-async def _turns(stores: Stores, was: Sequence[TurnRecord], now: Sequence[TurnRecord]) -> list[dict[str, Any]]:
+_Turn = tuple[int, TurnRecord | None, TurnRecord | None]
+"""A turn's number and its record on either side."""
+
+
+def _differing_turns(was: Sequence[TurnRecord], now: Sequence[TurnRecord]) -> list[_Turn]:
+    """Return the turns that differ, by the hashes of their texts."""
     before = {turn.get("number", 0): turn for turn in was}
     after = {turn.get("number", 0): turn for turn in now}
-    found = [
-        await _turn(stores, number, before.get(number), after.get(number)) for number in sorted(before.keys() | after)
+    both = [(number, before.get(number), after.get(number)) for number in sorted(before.keys() | after)]
+    return [
+        (number, old, new)
+        for number, old, new in both
+        if old is None or new is None or _compared(old) != _compared(new)
     ]
-    return [one for one in found if one is not None]
+
+
+def _compared(turn: TurnRecord) -> tuple[Any, ...]:
+    code, output = turn.get("blocks", []), _names(turn.get("output"))
+    return code, output, _reply(turn), turn.get("status"), turn.get("error")
+
+
+def _reply(turn: TurnRecord) -> list[str]:
+    return [] if turn.get("blocks") else _names(turn.get("reply"))
 
 
 async def _turn(
-    stores: Stores, number: int, before: TurnRecord | None, after: TurnRecord | None
-) -> dict[str, Any] | None:
+    stores: Stores, number: int, before: TurnRecord | None, after: TurnRecord | None, part: ComparedPart | None
+) -> dict[str, Any]:
     was, now = before or _NO_TURN, after or _NO_TURN
     code_was, code_now = was.get("blocks", []), now.get("blocks", [])
-    output_was, output_now = _names(was.get("output")), _names(now.get("output"))
     # The text beside code is seldom worth reading; the text of a reply without code always is.
-    reply_was, reply_now = _names(was.get("reply")), _names(now.get("reply"))
-    if code_was or code_now:
-        reply_was = reply_now = []
-    status = _differing(was.get("status"), now.get("status"))
-    if before is not None and after is not None:
-        same = (code_was, output_was, reply_was) == (code_now, output_now, reply_now)
-        if same and status is None and was.get("error") == now.get("error"):
-            return None
+    replies = ([], []) if code_was or code_now else (_reply(was), _reply(now))
     return {
         "turn": number,
         "change": "added" if before is None else "removed" if after is None else "changed",
-        "status": status,
-        "code": await _texts(stores, code_was, code_now),
-        "reply": await _texts(stores, reply_was, reply_now),
-        "output": await _texts(stores, output_was, output_now),
+        "status": _differing(was.get("status"), now.get("status")),
+        "code": await _texts(stores, code_was, code_now, part),
+        "reply": await _texts(stores, *replies, part),
+        "output": await _texts(stores, _names(was.get("output")), _names(now.get("output")), part),
         "error": _differing(was.get("error"), now.get("error")),
     }
 
@@ -192,13 +219,23 @@ def _names(name: str | None) -> list[str]:
     return [name] if name else []
 
 
-async def _texts(stores: Stores, was: Sequence[str], now: Sequence[str]) -> dict[str, Any] | None:
+async def _texts(
+    stores: Stores, was: Sequence[str], now: Sequence[str], part: ComparedPart | None
+) -> dict[str, Any] | None:
     """Return two texts and their diff, with None for a side without a text; None when they are equal."""
     if list(was) == list(now):
         return None
     before = await _joined(stores, was) if was else None
     after = await _joined(stores, now) if now else None
+    if part:
+        return {"from": _beginning(before, part), "to": _beginning(after, part)}
     return {"from": before, "to": after, "diff": _line_by_line(before, after)}
+
+
+def _beginning(text: str | None, part: ComparedPart) -> str | None:
+    if text is None or len(text) <= part.characters:
+        return text
+    return f"{text[: part.characters]}\n… {len(text) - part.characters:,} more characters"
 
 
 async def _joined(stores: Stores, names: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ from .calls import Call, time_text
 from .checkpoints import Checkpoints, StateAtStep, state_at, variables_at
 from .cited_passages import cited_passages
 from .coverage import coverage_document, coverage_of_run, share_or_unknown
-from .diff import comparison
+from .diff import ComparedPart, comparison
 from .following import Following, turn_document
 from .langgraph_ids import run_name
 from .stored_input import input_document, input_files
@@ -309,15 +309,15 @@ class RunQueries:
         return {name: known.to_json() for name, known in (await variables_at(self._stores, step_state.state)).items()}
 
     async def compare(
-        self, before: Place, after: Place, checkpoints: Checkpoints, *, forms: bool = False
+        self, before: Place, after: Place, checkpoints: Checkpoints, *, part: ComparedPart | None = None
     ) -> dict[str, Any]:
         """Return what differs between two steps, of one run or of two, as `rlm diff --json` prints it.
 
-        With `forms`, variables that differ have their display form, or None, as `form`. Raises UnknownThread, and
-        UsageError when there is no such step.
+        With `part`, what a page shows of it (`diff.comparison`). Raises UnknownThread, and UsageError when there is no
+        such step.
         """
         was, now = [await self._moment(checkpoints, *place) for place in (before, after)]
-        return await comparison(self._stores, was, now, forms=forms)
+        return await comparison(self._stores, was, now, part)
 
     async def _moment(self, checkpoints: Checkpoints, thread: str, step: int | None) -> StateAtStep:
         row = await self._stores.threads.get(await self.resolve(thread))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
+from durable_rlm.graph.diff import ComparedPart
 from durable_rlm.state.blobs.snapshots import Snapshots
 from durable_rlm.state.errors import UnknownThread, UsageError
 from tests.contract.in_memory_kernel import MemoryKernels
@@ -190,7 +191,7 @@ async def test_variables_that_were_set_are_compared_even_where_the_code_sets_the
     monkeypatch.undo()
     await runner.fork("t", await after(runner, 2), into="set", set={"count": 5, "deep": [1]})
     await runner.resume("set")
-    found = await runner.queries.compare(("t", None), ("set", None), runner.graph, forms=True)
+    found = await runner.queries.compare(("t", None), ("set", None), runner.graph, part=ComparedPart())
     assert [(one["turn"], one["name"], one["from"], one["to"]["preview"]) for one in found["edits"]] == [
         *((2, "count", None, "5"), (2, "deep", None, "[1]"))
     ]
@@ -235,3 +236,13 @@ async def test_calls_after_the_step_are_not_compared(runner: Runner) -> None:
     assert (await runner.queries.compare(("t", first), ("t", first), runner.graph))["calls"] is None
     calls = (await runner.queries.compare(("t", first), ("t", second), runner.graph))["calls"]
     assert (calls["only_from"]["count"], [one["prompt"] for one in calls["only_to"]["calls"]]) == (0, ["one"])
+
+
+async def test_a_part_of_a_comparison_has_some_turns_and_the_beginnings_of_their_texts(runner: Runner) -> None:
+    ends = ("t", await after(runner, 1)), ("t", None)
+    whole = await runner.queries.compare(*ends, runner.graph)
+    assert [turn["turn"] for turn in whole["turns"]] == [2, 3, 4, 5] and "more_turns" not in whole
+    part = await runner.queries.compare(*ends, runner.graph, part=ComparedPart(after=2, most=1, characters=7))
+    [turn] = part["turns"]
+    assert (turn["turn"], part["more_turns"], part["first_difference"]) == (3, 2, 2)
+    assert turn["code"] == {"from": None, "to": f"count +\n… {len(CELLS[2]) - 7} more characters"}
