@@ -7,7 +7,7 @@ from typing import Any, cast
 from langgraph.types import Command, StateSnapshot
 
 from ..state.budget import Limits, time_for
-from ..state.errors import HomeFull, UsageError, cli_command
+from ..state.errors import UsageError, cli_command
 from ..state.run_state import RunInput, RunState
 from ..state.settings import saved_settings
 from ..state.threads import Thread, Threads
@@ -15,6 +15,7 @@ from .approvals import ASKED_AGAIN, withdrawn
 from .create import raised_limits
 from .fork_edits import node_before
 from .model_changes import ModelChange
+from .suggested_limits import home_was_full
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,6 @@ def resume_point_of(
     # A task that is left over means that the process died between the last node's writes and the checkpoint: then only
     # that checkpoint remains to be written.
     return ResumePoint(start, limits, reopen=status == "budget" and (raised or not snapshot.tasks))
-
-
-def home_was_full(row: Thread) -> bool:
-    """Return whether the run ended because the home had no room, and not because its own budget is spent."""
-    return row.error is not None and row.error.get("type") == HomeFull.__name__
 
 
 def resume_point_at(checkpoint_id: str, snapshot: StateSnapshot, limits: Limits) -> ResumePoint | None:

@@ -7,7 +7,6 @@ from typing import Any, cast
 
 from langgraph.types import Command
 
-from ..nodes.evidence.citations import citations_of
 from ..nodes.runtime.active_runs import ExecutionOptions
 from ..nodes.runtime.dependencies import Dependencies
 from ..nodes.runtime.events import OnEvent
@@ -23,9 +22,9 @@ from .create import make_ready
 from .executor import FindResumePoint, RunExecutor, config_of
 from .model_changes import change_at, check_change, given_models
 from .notifying import Notifier
-from .queries import RunQueries
 from .resume_points import ResumePoint, limits_for, resume_point_of, with_change
-from .run import Run, answer_of, budget_error, error_facts, files_of, status_now
+from .run import Run, error_facts
+from .saved_runs import saved_run
 from .shown_requests import ShownRequests
 
 
@@ -37,7 +36,6 @@ class Resuming:
         deps: Dependencies,
         executor: RunExecutor,
         graph: Graph,
-        queries: RunQueries,
         saver: RunSaver,
         notifier: Notifier,
     ) -> None:
@@ -45,7 +43,6 @@ class Resuming:
         self._stores = deps.stores
         self._executor = executor
         self._graph = graph
-        self._queries = queries
         self._saver = saver
         self._notifier = notifier
         self._requests = ShownRequests(deps.stores, whole=True)
@@ -154,20 +151,4 @@ class Resuming:
         return with_change(resume_point_of(row, snapshot, limits, more_time=more_time), change, snapshot)
 
     async def _outcome(self, row: Thread, restore: RestoreRecord | None = None) -> Run:
-        snapshot = await self._requests.snapshot(await self._graph.aget_state(config_of(row.thread_id)))
-        state = cast(RunState, snapshot.values)
-        alive = row.status == "running" and bool(await self._stores.leases.holder_alive([row.thread_id]))
-        status = status_now(row.status, state, alive=alive, waits=bool(snapshot.interrupts))
-        return Run(
-            thread_id=row.thread_id,
-            status=status,
-            answer=await answer_of(state, self._stores.texts),
-            citations=await citations_of(state.get("answer"), self._stores.texts),
-            files=files_of(state),
-            interrupts=[{"id": found.id, "value": found.value} for found in snapshot.interrupts],
-            usage=await self._queries.usage(row.thread_id),
-            turns=row.turns,
-            steps=await self._queries.count_steps(row.thread_id),
-            error=row.error or (budget_error(state.get("note") or "") if status == "budget" else None),
-            restore=restore,
-        )
+        return await saved_run(self._stores, self._graph, row, restore)

@@ -1,17 +1,19 @@
 """The result of a run, as callers and `--json` see it."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from ..nodes.runtime.answers import load_answer
 from ..state.blobs.texts import Texts
 from ..state.errors import RlmError
 from ..state.evidence.citations import Citation
-from ..state.records import AnswerFile
-from ..state.run_state import RestoreRecord, RunState, Status, Usage, as_usage
+from ..state.records import AnswerFile, RestoreRecord, Status, Usage, as_usage
 from ..state.usage import UsageTotals
 from ..state.wording import sentence
 from .exit_status import EXIT_CODES, RunStatus
+
+if TYPE_CHECKING:
+    from ..state.run_state import RunState
 
 NO_USAGE: Usage = {**as_usage(UsageTotals()), "coverage": None}
 
@@ -79,7 +81,7 @@ def budget_error(note: str) -> dict[str, str]:
     return {"type": "BudgetSpent", "message": sentence(note or "the budget is spent"), "hint": ""}
 
 
-def status_now(stored: Status, state: RunState, *, alive: bool, waits: bool) -> RunStatus:
+def status_now(stored: Status, state: "RunState", *, alive: bool, waits: bool) -> RunStatus:
     """Return the status of a run: `alive` when a process executes it, `waits` when it has approval requests."""
     if state.get("status") == "answered":
         return "answered"
@@ -90,13 +92,13 @@ def status_now(stored: Status, state: RunState, *, alive: bool, waits: bool) -> 
     return "stopped" if stored == "running" else stored
 
 
-def files_of(state: RunState) -> list[AnswerFile]:
+def files_of(state: "RunState") -> list[AnswerFile]:
     """Return the files beside the settled answer, in the form of `Run.files`."""
     answer = state.get("answer")
     return [] if answer is None else [{**file} for file in answer.get("files", [])]
 
 
-async def answer_of(state: RunState, texts: Texts) -> Any:
+async def answer_of(state: "RunState", texts: Texts) -> Any:
     """Return the settled answer, or None while there is none."""
     answer = state.get("answer")
     return None if answer is None else await load_answer(answer, texts)

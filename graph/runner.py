@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from typing_extensions import Unpack
 
@@ -20,14 +20,13 @@ from ..state.maintenance.delete import Deleted
 from ..state.maintenance.gc import Collected
 from ..state.maintenance.report import Report
 from ..state.run_options import ResumeOptions, RunOptions, limits_among
-from ..state.run_state import RunState
 from ..state.settings import resolve
 from .batch import OnQuestionEvent, Question, ignore_question_event
 from .batch_execution import Batches
 from .build import Graph, draw
 from .checkpoints import state_at
 from .create import check_name, enter_run, raised_limits, under_a_free_name
-from .executor import RunExecutor, config_of
+from .executor import RunExecutor
 from .exports import Exports
 from .fork import make_fork
 from .fork_edits import Changes
@@ -41,9 +40,9 @@ from .queries import RunQueries
 from .resuming import Resuming
 from .retention import tidy
 from .run import EndEvent, Run
+from .saved_runs import limits_to_go_on
 from .stopping import request_stop
 from .sub_rlms import ChildRuns
-from .suggested_limits import suggested_limits
 from .watcher import IndexWatch
 from .wiring import open_deps, open_home
 
@@ -70,7 +69,7 @@ class Runner:
         self._executor = RunExecutor(deps.stores, self._active_runs, self._graph, self.notifier, tracing=deps.tracing)
         children = ChildRuns(self._stores, self._active_runs, self._executor, self._graph, self.compiled)
         self._active_runs.bind_children(children)
-        self._resuming = Resuming(deps, self._executor, self._graph, self.queries, saver, self.notifier)
+        self._resuming = Resuming(deps, self._executor, self._graph, saver, self.notifier)
         self._batches = Batches(deps, self._active_runs, self._executor, self._resuming)
         self._adapter = GraphAdapter(deps, self._executor, self._graph)
         self.graph = graph_for_callers(self._graph, self._adapter)
@@ -217,10 +216,7 @@ class Runner:
         at the top of its tree. Raises UnknownThread.
         """
         row = await self._stores.threads.get(await self.queries.resolve(thread))
-        if row.caller:
-            return {}
-        snapshot = await self._graph.aget_state(config_of(row.thread_id))
-        return await suggested_limits(self._stores, row, cast(RunState, snapshot.values))
+        return await limits_to_go_on(self._stores, self._graph, row)
 
     async def decide(
         self,

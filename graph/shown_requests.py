@@ -6,15 +6,19 @@ keep and pass on what they get.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, cast
-
-from langgraph.types import Interrupt, StateSnapshot
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..nodes.approval.call_listing import whole_request
 from ..nodes.runtime.dependencies import Stores
 from ..state.errors import StoreError
+from ..state.saved_values import SavedInterrupt
+from .saved_states import SavedState
 
+if TYPE_CHECKING:
+    from langgraph.types import Interrupt, StateSnapshot
+
+Snapshot = TypeVar("Snapshot", "StateSnapshot", SavedState)
 _INTERRUPT = "__interrupt__"
 
 
@@ -45,10 +49,12 @@ class ShownRequests:
         if isinstance(interrupt, Mapping):
             known = cast("Mapping[str, Any]", interrupt)
             return {**known, "value": await self._value(known["value"])}
+        if isinstance(interrupt, SavedInterrupt):
+            return interrupt._replace(value=await self._value(interrupt.value))
         asked = cast("Interrupt[Any]", interrupt)
-        return Interrupt(await self._value(asked.value), asked.id, response_schema=asked.response_schema)
+        return replace(asked, value=await self._value(asked.value))
 
-    async def snapshot(self, snapshot: StateSnapshot) -> StateSnapshot:
+    async def snapshot(self, snapshot: Snapshot) -> Snapshot:
         """Return a snapshot whose interrupts have their calls."""
         if not snapshot.interrupts and not any(task.interrupts for task in snapshot.tasks):
             return snapshot

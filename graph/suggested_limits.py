@@ -1,16 +1,19 @@
 """Suggests limits with which a run whose budget is spent can continue: what it has spent plus what it needs."""
 
 import math
+from typing import TYPE_CHECKING
 
 from ..nodes.models.pricing import cost_usd
 from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.output_limits import ANOTHER_TURN, ROOT_OUTPUT_TOKENS
 from ..state.budget import Resource, counted
+from ..state.errors import HomeFull
 from ..state.reservations import Counted
-from ..state.run_state import RunState
 from ..state.settings import RunSettings, saved_settings
 from ..state.threads import Thread
-from .resume_points import home_was_full
+
+if TYPE_CHECKING:
+    from ..state.run_state import RunState
 
 _FIRST_TURN = 5_000
 """Input tokens of a first root request."""
@@ -19,7 +22,12 @@ _SECONDS = 60.0
 _MORE_ROOM = 1.5
 
 
-async def suggested_limits(stores: Stores, run: Thread, state: RunState) -> dict[str, float]:
+def home_was_full(row: Thread) -> bool:
+    """Return whether the run ended because the home had no room, and not because its own budget is spent."""
+    return row.error is not None and row.error.get("type") == HomeFull.__name__
+
+
+async def suggested_limits(stores: Stores, run: Thread, state: "RunState") -> dict[str, float]:
     """Return the limit by name (`max_tokens`) to give to `rlm resume`; empty when there is no limit to raise.
 
     `run` is at the top of its tree. The limit is all that counts as spent plus the larger of the old limit and what a

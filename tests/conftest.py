@@ -109,7 +109,7 @@ PROCESSES = (
     "tests/studio/test_command_line.py::test_the_command_line_imports_no_heavy_modules",
     "tests/studio/test_gc_tuning.py",
     "tests/studio/test_printed_commands.py::test_the_module_runs_as_the_program",
-    "tests/studio/test_time_travel.py::test_listing_steps_and_calls_imports_no_langgraph",
+    "tests/studio/test_reading_imports.py",
     "tests/studio/test_trees.py::test_a_sub_rlm_of_a_running_run_is_busy_and_the_message_names_that_run",
 )
 """Tests in otherwise in-process folders that start a kernel or a program: skipped by `make test-quick`."""

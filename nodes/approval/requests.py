@@ -23,7 +23,7 @@ from ...state.blobs.texts import Texts
 from ...state.budget import FLAGS, ApprovalNeeded, BudgetSpent, Resource
 from ...state.call_keys import digest
 from ...state.db.lineage import child_thread
-from ...state.run_state import AnswerRef, CellRef, RunState
+from ...state.records import AnswerRef, CellRef
 from ...state.settings import RunSettings, saved_settings
 from ...state.wording import counted
 from ..evidence.citations import citations_of
@@ -36,6 +36,7 @@ from .call_listing import hashed, stored_listing
 from .code_policy import reasons_to_look
 
 if TYPE_CHECKING:
+    from ...state.run_state import RunState
     from ..runtime.active_runs import ActiveRun
 
 
@@ -227,7 +228,7 @@ class ApprovalRequest:
     items: Sequence[ApprovalItem]
     actions: Sequence[ActionRequest]
 
-    def value(self, state: RunState, thread_id: str, attempt: int = 0, problem: str | None = None) -> ReviewRequest:
+    def value(self, state: "RunState", thread_id: str, attempt: int = 0, problem: str | None = None) -> ReviewRequest:
         """Return the value of the interrupt, for the first attempt at asking or a later one."""
         names = list(dict.fromkeys(action["name"] for action in self.actions))
         configs: list[ReviewConfig] = [{"action_name": name, "allowed_decisions": allowed(name)} for name in names]
@@ -256,7 +257,7 @@ def shown_digest(actions: Sequence[ActionRequest], configs: Sequence[ReviewConfi
     return digest("shown", thread_id, [hashed(action) for action in actions], list(configs))
 
 
-async def approval_request_of(state: RunState, texts: Texts, thread_id: str) -> ApprovalRequest | None:
+async def approval_request_of(state: "RunState", texts: Texts, thread_id: str) -> ApprovalRequest | None:
     """Return what the state waits for; None when it waits for nothing. Raises StoredDataDamaged."""
     settings = saved_settings(state.get("settings", {}))
     reference = state.get("asks")
@@ -282,7 +283,7 @@ def _is_own(item: ApprovalItem, thread_id: str) -> bool:
 
 
 async def _code_action(
-    state: RunState, cell: CellRef, settings: RunSettings, texts: Texts, thread_id: str
+    state: "RunState", cell: CellRef, settings: RunSettings, texts: Texts, thread_id: str
 ) -> ActionRequest | None:
     policies = Gates.of(settings.approve).code
     if not policies or state.get("waiting", 0) or state.get("approved") == cell["digest"]:
@@ -297,7 +298,7 @@ async def _code_action(
     return _action(CODE, args, description, state, thread_id)
 
 
-async def _final_action(state: RunState, final: AnswerRef, texts: Texts, thread_id: str) -> ActionRequest:
+async def _final_action(state: "RunState", final: AnswerRef, texts: Texts, thread_id: str) -> ActionRequest:
     args = await answer_to_review(final, texts)
     if citations := await citations_of(final, texts):
         args["citations"] = citations
@@ -308,7 +309,7 @@ async def _final_action(state: RunState, final: AnswerRef, texts: Texts, thread_
     return _action(FINAL, args, f"The run wants to end with this answer{files}.{cut}", state, thread_id)
 
 
-def _action(name: str, args: dict[str, Any], description: str, state: RunState, thread_id: str) -> ActionRequest:
+def _action(name: str, args: dict[str, Any], description: str, state: "RunState", thread_id: str) -> ActionRequest:
     turn = state.get("turn", 0)
     return {"name": name, "args": args, "description": description, "thread_id": thread_id, "turn": turn}
 

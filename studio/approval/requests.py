@@ -11,8 +11,9 @@ from ..progress.text import dollars
 from ..terminal.escape import safe_line
 
 if TYPE_CHECKING:
+    from ...graph.checkpoints import Checkpoints
+    from ...graph.queries import RunQueries
     from ...graph.run import Run
-    from ...graph.runner import Runner
 
 
 Kind = Literal["approve", "edit", "reject", "respond"]
@@ -143,7 +144,7 @@ class Pending:
         return self.before.get((request.thread_id, request.turn))
 
 
-async def pending_of(runner: "Runner", run: "Run") -> Pending | None:
+async def pending_of(queries: "RunQueries", checkpoints: "Checkpoints", run: "Run") -> Pending | None:
     """Return what the run waits for; None when it does not wait."""
     if run.status != "paused" or not run.interrupts:
         return None
@@ -151,7 +152,7 @@ async def pending_of(runner: "Runner", run: "Run") -> Pending | None:
     before: dict[tuple[str, int], Cell] = {}
     code = [request for one in waiting for request in one.requests if request.name == "execute_code"]
     for thread in dict.fromkeys(request.thread_id for request in code):
-        cells = await _cells(runner, thread)
+        cells = await _cells(queries, checkpoints, thread)
         for request in code:
             earlier = [cell for cell in cells if cell.turn < request.turn]
             if request.thread_id == thread and earlier:
@@ -159,9 +160,9 @@ async def pending_of(runner: "Runner", run: "Run") -> Pending | None:
     return Pending(run, waiting, before)
 
 
-async def _cells(runner: "Runner", thread: str) -> list[Cell]:
+async def _cells(queries: "RunQueries", checkpoints: "Checkpoints", thread: str) -> list[Cell]:
     """Return the code of a run's turns; none if they cannot be read, because that must not prevent the review."""
     with contextlib.suppress(StoreError, UnknownThread):
-        turns = (await runner.queries.show(thread, runner.graph))["turns"]
+        turns = (await queries.show(thread, checkpoints))["turns"]
         return [Cell(turn["turn"], "\n\n".join(turn["code"])) for turn in turns if turn["code"]]
     return []

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from ...state.errors import UsageError
+from ...state.errors import UsageError, cli_command
 from ..terminal.console import say, stderr_console, stdout_console
 from ..terminal.errors import report
 from ..terminal.escape import safe, short_id
@@ -47,27 +47,23 @@ def chosen(waiting: Sequence[Waiting], interrupt: str | None, run: "Run") -> Wai
     raise UsageError(f"In {short_id(run.thread_id)} {what}. Waiting: {listed}.", hint="Name one: --interrupt ID.")
 
 
-class ViewOnly:
-    """A reviewer that prints on stdout what waits, and decides nothing."""
-
-    def __init__(self, interrupt: str | None = None) -> None:
-        self._interrupt = interrupt
-
-    def decide(self, pending: Pending) -> Answer | None:
-        show(pending, chosen(pending.waiting, self._interrupt, pending.run), to_stdout=True)
-        return None
-
-    def refused(self, why: UsageError, *, changed: bool) -> None:
-        raise why
-
-
 class FlagReviewer:
-    """A reviewer that decides once, all requests of one interrupt alike."""
+    """A reviewer that decides once, all requests of one interrupt alike.
 
-    def __init__(self, kind: Kind, decision: Callable[[Request], Decision], interrupt: str | None = None) -> None:
+    `shown`: the hash of the request that was shown elsewhere. Nothing is decided when another one waits.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        decision: Callable[[Request], Decision],
+        interrupt: str | None = None,
+        shown: str | None = None,
+    ) -> None:
         self._kind: Kind = kind
         self._decision = decision
         self._interrupt = interrupt
+        self._shown = shown
         self._decided = False
         self._outdated = False
 
@@ -78,6 +74,11 @@ class FlagReviewer:
         if self._decided:
             return None
         waiting = chosen(pending.waiting, self._interrupt, pending.run)
+        if self._shown not in (None, waiting.shown):
+            raise UsageError(
+                f"The request has changed since it was shown. What waits now: to {purposes(waiting.requests)}.",
+                hint=f"Nothing was decided. Look: {cli_command('review', pending.run.thread_id)}",
+            )
         if self._kind == "edit" and len(waiting.requests) > 1:
             raise UsageError(
                 f"The run asks for {len(waiting.requests)} things at once ({purposes(waiting.requests)}); "
@@ -91,7 +92,7 @@ class FlagReviewer:
         return Answer(waiting.id, waiting.shown, decisions)
 
     def refused(self, why: UsageError, *, changed: bool) -> None:
-        if not changed:
+        if not changed or self._shown is not None:
             raise why
         self._outdated = True
         say_refusal(why, changed=True)

@@ -22,6 +22,7 @@ from .options import SettingFlags
 if TYPE_CHECKING:
     from ...graph.queries import RunQueries
     from ...graph.runner import Runner
+    from ...graph.saved_runs import SavedRuns
     from ...nodes.runtime.dependencies import Stores
     from ...state.threads import Thread
 
@@ -152,8 +153,15 @@ def from_stores(invocation: Invocation, work: Callable[["Stores"], Awaitable[T]]
     return asyncio.run(opened())
 
 
+def from_saved_runs(invocation: Invocation, read: Callable[["SavedRuns"], Awaitable[T]]) -> T:
+    """Return what `read` finds in the index, the journal and the saved states. Does not import LangGraph."""
+    from ...graph.saved_runs import SavedRuns
+
+    return from_stores(invocation, lambda stores: read(SavedRuns(stores)))
+
+
 def from_runner(invocation: Invocation, read: Callable[["Runner"], Awaitable[T]]) -> T:
-    """Return what `read` finds with a runner, whose graph can load checkpoints."""
+    """Return what `read` finds with a runner, which can start kernels."""
     from ...graph.runner import Runner
 
     async def work() -> T:

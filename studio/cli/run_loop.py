@@ -28,6 +28,7 @@ from .signals import STOPPED, Stopping, interruptible, leave
 from .summary import brought_back, command_line, ended, failure, to_json, what_next
 
 if TYPE_CHECKING:
+    from ...graph.queries import RunQueries
     from ...graph.run import Run
     from ...graph.runner import Runner
     from ...nodes.runtime.events import Event
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 OnEvent = Callable[["Event"], None]
 Work = Callable[["Runner", OnEvent], Awaitable["Run"]]
+LinesAfter = Callable[["Run"], list[str]]
 
 NOT_SANDBOXED = (
     "Warning: the model's code runs on this machine as your user, NOT SANDBOXED (--unsandboxed): it can read, change "
@@ -59,7 +61,7 @@ class CliRun:
     """The file of `-o`."""
     unsandboxed: bool = False
     """True when the model's code runs without a sandbox, as with `--unsandboxed`."""
-    after: "Callable[[Run], list[str]]" = lambda run: []
+    after: "LinesAfter" = lambda run: []
     """Returns the lines that follow the summary."""
     reviewer: "Reviewer | None" = None
     """Decides what the run waits for. None: the user at the terminal, if there is one."""
@@ -113,7 +115,7 @@ def execute(cli_run: CliRun) -> None:
     except TimeSpent as spent:
         # An ordinary exit would wait for the thread that reads the input.
         leave(report_known(spent, cli_run.invocation, as_json=cli_run.invocation.json))
-    status = report_outcome(cli_run, came)
+    status = report_outcome(cli_run.invocation, came, cli_run.delivery, cli_run.after)
     if came.stuck:
         leave(status)
     raise typer.Exit(status)
@@ -238,8 +240,8 @@ async def _work(cli_run: CliRun, display: Display, home: OpenRunner) -> RunAttem
                 if run is None:
                     # The thread that reads the input checks now and then whether to stop, and then cleans up.
                     await asyncio.sleep(TIDYING)
-            limits, sub_rlms = await _limits(runner, run), await _sub_rlms(runner, run)
-            read = await _read(runner, run)
+            limits, sub_rlms = await _limits(runner, run), await sub_rlms_of(runner.queries, run)
+            read = await read_of_input(runner.queries, run)
             pending = await _pending(runner, run) if cli_run.reviewer and not stopping.requested else None
             if pending:
                 # The loop does not run while the reviewer is asked, who waits little for it.
@@ -291,7 +293,7 @@ async def _pending(runner: "Runner", run: "Run | None") -> "Pending | None":
         return None
     from ..approval.requests import pending_of
 
-    return await pending_of(runner, run)
+    return await pending_of(runner.queries, runner.graph, run)
 
 
 async def _saved(runner: "Runner", thread: str | None) -> "Run | None":
@@ -306,38 +308,40 @@ async def _limits(runner: "Runner", run: "Run | None") -> dict[str, float]:
     return await runner.suggested_limits(run.thread_id) if run and run.status == "budget" else {}
 
 
-async def _sub_rlms(runner: "Runner", run: "Run | None") -> int:
+async def sub_rlms_of(queries: "RunQueries", run: "Run | None") -> int:
+    """Return the number of sub-RLMs below a run; 0 where that is not known."""
     with contextlib.suppress(StoreError):
-        return await runner.queries.count_below(run.thread_id) if run else 0
+        return await queries.count_below(run.thread_id) if run else 0
     return 0
 
 
-async def _read(runner: "Runner", run: "Run | None") -> str:
+async def read_of_input(queries: "RunQueries", run: "Run | None") -> str:
     """Return how much of its input a run has read, in words; empty where that is not known."""
     if run is None or run.usage.get("coverage") is None:
         return ""
     from ..render.coverage import read_of
 
     with contextlib.suppress(StoreError):
-        return read_of(await runner.queries.coverage(run.thread_id, lines=False))
+        return read_of(await queries.coverage(run.thread_id, lines=False))
     return ""
 
 
-def report_outcome(cli_run: CliRun, came: RunAttempt) -> int:
+def report_outcome(
+    invocation: Invocation, came: RunAttempt, delivery: Delivery, after: LinesAfter = lambda run: []
+) -> int:
     """Print the answer on stdout or into its file, everything else on stderr. Return the exit status.
 
-    Ends the process when the work was stopped before anything was saved.
+    `after` returns the lines that follow the summary. Ends the process when the work was stopped before anything was
+    saved.
     """
     run = came.run
     if run is None:
-        report(NOT_BEGUN, "Stopped before the run began; nothing was saved.", as_json=cli_run.invocation.json)
+        report(NOT_BEGUN, "Stopped before the run began; nothing was saved.", as_json=invocation.json)
         # An ordinary exit would wait for the thread that reads the input.
         leave(STOPPED)
     answered, status = run.status == "answered", run.exit_code
-    invocation = cli_run.invocation
     invocation.thread = run.thread_id
     error = pasteable_error(run.error, invocation) if run.error else None
-    delivery = cli_run.delivery
     for line in delivery.lines:
         say(line, whole=True)
     for problem in delivery.problems:
@@ -359,6 +363,6 @@ def report_outcome(cli_run: CliRun, came: RunAttempt) -> int:
     say(ended(run, came.seconds, came.sub_rlms, came.read), style="bold")
     if more := beside(run, delivery):
         say(more)
-    for line in [*lines, *cli_run.after(run)]:
+    for line in [*lines, *after(run)]:
         say(line, whole=True)
     return status

@@ -3,7 +3,7 @@
 from ..invocation import Invocation
 from ..terminal.console import put
 from ..terminal.escape import safe_json
-from .common import from_runner, thread_or_last
+from .common import from_saved_runs, thread_or_last
 
 _SHORTEST_NAME = 4
 """Characters of the shortest beginning of a run's name that commands take."""
@@ -15,7 +15,7 @@ def show_citations(invocation: Invocation, thread: str | None, number: int | Non
         # `rlm show --citations 3`: the thread is left out.
         thread, number = None, int(thread)
     name = thread_or_last(invocation, thread)
-    found = from_runner(invocation, lambda runner: runner.queries.cited(name, runner.graph, number))
+    found = from_saved_runs(invocation, lambda runs: runs.queries.cited(name, runs.checkpoints, number))
     if invocation.json:
         put(safe_json(found))
         return

@@ -19,14 +19,14 @@ from ..terminal.errors import NOT_BEGUN, report
 from ..terminal.escape import safe_json, short_id
 from ..terminal.printed_commands import command_line, pasteable_error
 from .agreeing import reads_copy
-from .common import from_runner
+from .common import from_saved_runs
 from .signals import STOPPED, Stopping, interruptible
 from .summary import ended, failure, what_next
 
 if TYPE_CHECKING:
     from ...graph.following import Look
     from ...graph.run import Run
-    from ...graph.runner import Runner
+    from ...graph.saved_runs import SavedRuns
 
 _LATEST = 10
 """Turns of the past that are shown at first."""
@@ -105,16 +105,16 @@ def _followed(invocation: Invocation, name: str, shown: Shown) -> Outcome | None
     """Follow the run to its end and return that; None when this is interrupted."""
     try:
         with open_display() as display:
-            return from_runner(invocation, lambda runner: _follow(runner, invocation, name, shown, display))
+            return from_saved_runs(invocation, lambda runs: _follow(runs, invocation, name, shown, display))
     except (asyncio.CancelledError, KeyboardInterrupt):
         return None
 
 
-async def _follow(runner: "Runner", invocation: Invocation, name: str, shown: Shown, display: Display) -> Outcome:
+async def _follow(runs: "SavedRuns", invocation: Invocation, name: str, shown: Shown, display: Display) -> Outcome:
     this = asyncio.current_task()
     assert this is not None
     with Stopping(this.cancel):
-        following = await runner.queries.following(name, runner.graph, most=None if shown.full else _LATEST)
+        following = await runs.queries.following(name, runs.checkpoints, most=None if shown.full else _LATEST)
         invocation.thread = following.thread_id
         progress = FollowedProgress(display, whole=invocation.json)
         first = True
@@ -130,7 +130,7 @@ async def _follow(runner: "Runner", invocation: Invocation, name: str, shown: Sh
                 shown.whole = True
                 break
             if not invocation.json and (first or look.turns):
-                about = await runner.queries.about(look.thread_id) if first else {}
+                about = await runs.queries.about(look.thread_id) if first else {}
                 with shown.printing(display):
                     if first:
                         shown.heading(about, look.earlier)
@@ -139,17 +139,17 @@ async def _follow(runner: "Runner", invocation: Invocation, name: str, shown: Sh
             for step in look.damaged:
                 display.say(f"What is saved of step {step} has changed on disk.")
             progress.update(look)
-        return await _outcome(runner, following.thread_id)
+        return await _outcome(runs, following.thread_id)
 
 
-async def _outcome(runner: "Runner", thread_id: str) -> Outcome:
-    document = await runner.queries.show(thread_id, runner.graph)
+async def _outcome(runs: "SavedRuns", thread_id: str) -> Outcome:
+    document = await runs.queries.show(thread_id, runs.checkpoints)
     try:
-        run = await runner.read(thread_id)
+        run = await runs.read(thread_id)
     except StoredDataDamaged:
         return Outcome(document, None)
-    limits = await runner.suggested_limits(thread_id) if run.status == "budget" else {}
-    return Outcome(document, run, limits, await runner.queries.count_below(thread_id))
+    limits = await runs.suggested_limits(thread_id) if run.status == "budget" else {}
+    return Outcome(document, run, limits, await runs.queries.count_below(thread_id))
 
 
 def _print_outcome(invocation: Invocation, outcome: Outcome, shown: Shown) -> None:

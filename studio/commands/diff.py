@@ -6,7 +6,7 @@ import typer
 
 from ...state.errors import UsageError, cli_command
 from ..cli import options
-from ..cli.common import command, from_runner, thread_or_last
+from ..cli.common import command, from_saved_runs, thread_or_last
 from ..invocation import Invocation
 from ..terminal.console import put
 from ..terminal.escape import safe_json
@@ -54,7 +54,7 @@ def diff(
     places = [(name or last or "", number) for name, number in (before, after)]
     for name, _ in places:
         invocation.need_runs(name)
-    found = from_runner(invocation, lambda runner: runner.queries.compare(places[0], places[1], runner.graph))
+    found = from_saved_runs(invocation, lambda runs: runs.queries.compare(places[0], places[1], runs.checkpoints))
     if invocation.json:
         put(safe_json(found))
         return

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ...state.errors import UsageError
 from ..cli import options
 from ..cli.agreeing import writes
 from ..cli.common import command, thread_or_last
@@ -11,7 +12,6 @@ from ..invocation import Invocation
 from ..terminal.console import at_terminal
 
 if TYPE_CHECKING:
-    from ...graph.run import Run
     from ..approval.reviewers import Reviewer
 
 _DECISION = "The decision, without being asked"
@@ -53,6 +53,16 @@ InterruptFlag = Annotated[
     str | None,
     typer.Option("--interrupt", metavar="ID", help="Which, when several wait. Default: the only one"),
 ]
+ShownFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--shown",
+        metavar="HASH",
+        help="Decide only if the request is still the one of this hash: its `shown` in --json. Default: what waits",
+        rich_help_panel=_DECISION,
+        show_default=False,
+    ),
+]
 
 
 @command
@@ -65,10 +75,12 @@ def review(
     edit: EditFlag = None,
     respond: RespondFlag = None,
     interrupt: InterruptFlag = None,
+    shown: ShownFlag = None,
     unsandboxed: options.Unsandboxed = None,
     tracing: options.Tracing = None,
     output: options.Output = None,
     files: options.Files = None,
+    detach: options.Detach = False,
 ) -> None:
     """Show what a run waits for, and decide it; the run then continues, as with `rlm resume`.
 
@@ -84,36 +96,47 @@ def review(
       rlm review contracts --edit better.py -o answer.md
       rlm review contracts --json | jq '.interrupts[].value.action_requests'
     """
-    reviewer = _by_flag(interrupt, approve=approve, reject=reject, edit=edit, respond=respond)
+    reviewer = _by_flag(interrupt, shown, approve=approve, reject=reject, edit=edit, respond=respond)
     from ..approval.requests import waiting_of
-    from ..approval.reviewers import ViewOnly, chosen
-    from ..approval.terminal import TerminalReviewer
+    from ..approval.reviewers import chosen
     from ..cli.notices import chosen as tracing_chosen
     from ..cli.run_loop import CliRun, OnEvent, execute
+    from ..cli.shown_requests import check_waits, show_requests
 
+    if reviewer is None and detach:
+        raise UsageError("--detach goes on without you, so it needs a decision.", hint="Give --approve, for example.")
     thread = thread_or_last(invocation, thread)
-    if reviewer is None and not invocation.json:
-        reviewer = TerminalReviewer(interrupt) if at_terminal() else ViewOnly(interrupt)
+    if reviewer is None and not (at_terminal() and not invocation.json):
+        show_requests(invocation, thread, interrupt, output, files)
+    if reviewer is None:
+        from ..approval.terminal import TerminalReviewer
+
+        reviewer = TerminalReviewer(interrupt)
 
     async def look(runner: Any, on_event: OnEvent) -> Any:
         run = await runner.read(thread)
         about = await runner.queries.about(run.thread_id)
         limits = await runner.suggested_limits(run.thread_id) if run.status == "budget" else {}
-        _check_waits(invocation, run, limits)
-        if reviewer or interrupt is not None:
-            chosen(waiting_of(run), interrupt, run)
+        check_waits(invocation, run, limits)
+        chosen(waiting_of(run), interrupt, run)
         cli_run.unsandboxed = bool(unsandboxed or about["settings"].get("unsandboxed"))
         return run
 
     cli_run = CliRun(invocation, thread, look, output, reviewer=reviewer, tracing=tracing_chosen(tracing), files=files)
+    cli_run.detach = detach
     execute(cli_run)
 
 
 def _by_flag(
-    interrupt: str | None, *, approve: bool, reject: str | None, edit: str | None, respond: str | None
+    interrupt: str | None,
+    shown: str | None,
+    *,
+    approve: bool,
+    reject: str | None,
+    edit: str | None,
+    respond: str | None,
 ) -> "Reviewer | None":
     """Return a reviewer that decides as the flags say, or None without such a flag. Raises UsageError."""
-    from ...state.errors import UsageError
     from ..approval import decisions
     from ..approval.reviewers import FlagReviewer
     from ..cli.files import GivenFiles
@@ -125,35 +148,14 @@ def _by_flag(
         if words is not None and not words.strip():
             raise UsageError(f"{flag} is empty.", hint="The model gets what you write there.")
     if approve:
-        return FlagReviewer("approve", lambda request: decisions.APPROVED, interrupt)
+        return FlagReviewer("approve", lambda request: decisions.APPROVED, interrupt, shown)
     if reject is not None:
-        return FlagReviewer("reject", lambda request: decisions.rejected(reject), interrupt)
+        return FlagReviewer("reject", lambda request: decisions.rejected(reject), interrupt, shown)
     if respond is not None:
-        return FlagReviewer("respond", lambda request: decisions.responded(respond), interrupt)
+        return FlagReviewer("respond", lambda request: decisions.responded(respond), interrupt, shown)
     if edit is not None:
         text = GivenFiles()("--edit", edit)
-        return FlagReviewer("edit", lambda request: decisions.edit(request, text), interrupt)
+        return FlagReviewer("edit", lambda request: decisions.edit(request, text), interrupt, shown)
+    if shown is not None:
+        raise UsageError("--shown goes with a decision.", hint="Give --approve, --reject, --edit or --respond, too.")
     return None
-
-
-def _check_waits(invocation: Invocation, run: "Run", limits: dict[str, float]) -> None:
-    """Raise UsageError, with a command to use instead, when the run does not wait for a reviewer.
-
-    `limits` are those with which it can continue, when its budget is spent.
-    """
-    from ...state.errors import UsageError
-    from ..cli.summary import as_flags, command_line
-    from ..terminal.escape import short_id
-
-    if run.status == "paused" and run.interrupts:
-        return
-    name = short_id(run.thread_id)
-    again = ("resume", name, *as_flags(limits))
-    go_on, look = (f"`{command_line(invocation, *words)}`" for words in (again, ("show", name)))
-    how, hint = {
-        "answered": ("is answered", f"Its answer: {go_on}"),
-        "busy": ("is being run by another process now", f"Look: {look}"),
-        "budget": ("has spent its budget", f"Raise it: {go_on}"),
-        "failed": ("has failed", f"Go on: {go_on}"),
-    }.get(run.status, ("has been stopped", f"Go on: {go_on}"))
-    raise UsageError(f"Nothing waits for approval: {name} {how}.", hint=hint)

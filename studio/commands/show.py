@@ -6,14 +6,14 @@ import typer
 
 from ...state.errors import UsageError
 from ..cli import options
-from ..cli.common import command, from_runner, thread_or_last
+from ..cli.common import command, from_saved_runs, thread_or_last
 from ..invocation import Invocation
 from ..terminal.console import put, say
 from ..terminal.escape import safe_json
 from ..terminal.printed_commands import pasteable_error
 
 if TYPE_CHECKING:
-    from ...graph.runner import Runner
+    from ...graph.saved_runs import SavedRuns
 
 StepFlag = Annotated[
     int | None,
@@ -130,12 +130,12 @@ def show(
 def _show_run(invocation: Invocation, name: str, step: int | None, *, full: bool) -> None:
     from ..cli.summary import waits_for
 
-    async def read(runner: "Runner") -> tuple[dict[str, Any], list[str]]:
-        found = await runner.queries.show(name, runner.graph, step)
+    async def read(runs: "SavedRuns") -> tuple[dict[str, Any], list[str]]:
+        found = await runs.queries.show(name, runs.checkpoints, step)
         waits = step is None and found["status"] == "paused" and not invocation.json
-        return found, waits_for(await runner.read(found["thread_id"]), invocation) if waits else []
+        return found, waits_for(await runs.read(found["thread_id"]), invocation) if waits else []
 
-    run, waits = from_runner(invocation, read)
+    run, waits = from_saved_runs(invocation, read)
     invocation.thread = run["thread_id"]
     run["error"] = pasteable_error(run["error"], invocation) if run["error"] else None
     if invocation.json:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from ..cli import options
-from ..cli.common import command, from_runner, thread_or_last
+from ..cli.common import command, from_saved_runs, thread_or_last
 from ..invocation import Invocation
 from ..terminal.console import put, say
 from ..terminal.escape import safe_json
@@ -31,7 +31,7 @@ def variables(invocation: Invocation, thread: options.Thread = None, step: StepF
       rlm vars which-contracts-end-3f2a --json | jq 'map_values(select(.restorable | not))'
     """
     thread = thread_or_last(invocation, thread)
-    found = from_runner(invocation, lambda runner: runner.queries.variables(thread, runner.graph, step))
+    found = from_saved_runs(invocation, lambda runs: runs.queries.variables(thread, runs.checkpoints, step))
     if invocation.json:
         put(safe_json(found))
         return

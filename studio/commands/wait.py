@@ -61,7 +61,7 @@ def wait(
         home.end()
     # The time of a run that had ended before is not that of this command.
     seconds = time.monotonic() - began if waited else None
-    raise typer.Exit(report_outcome(cli_run, replace(came, seconds=seconds)))
+    raise typer.Exit(report_outcome(invocation, replace(came, seconds=seconds), cli_run.delivery))
 
 
 async def _waited(stores: "Stores", thread: str) -> tuple[str, bool, bool]:

@@ -121,7 +121,7 @@ class Demo:
             from ..approval.render import whole_screen
             from ..approval.requests import pending_of, waiting_of
 
-            pending = await pending_of(runner, run)
+            pending = await pending_of(runner.queries, runner.graph, run)
             if pending is not None:
                 for line in islice(whole_screen(pending, waiting_of(run)[0], console.width), _LINES_OF_THE_REQUEST):
                     console.print(line, soft_wrap=True)
@@ -149,7 +149,7 @@ class Demo:
         cli_run = CliRun(self.invocation, thread, work, unsandboxed=bool(self.unsandboxed), keep_open=True)
         came = drive(cli_run, self.home)
         if came.run is None or came.run.status != status:
-            raise ActFailed(report_outcome(cli_run, came))
+            raise ActFailed(report_outcome(cli_run.invocation, came, cli_run.delivery))
         return came.run, came
 
     @interruptible()

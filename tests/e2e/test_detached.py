@@ -1,5 +1,6 @@
 """`--detach`: a run goes on in a process of its own once it has begun, whatever becomes of the terminal."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -16,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from durable_rlm import Runner
+from durable_rlm import Run, Runner
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.e2e.program import CLEAN, RLM, rlm, waiting_model
 from tests.e2e.terminal import Terminal
@@ -76,6 +77,23 @@ def _saved(folder: Path, thread: str = _NAME) -> dict[str, Any]:
     done = rlm(folder, "resume", thread, "--json")
     assert len(asked) == 0
     return json.loads(done.stdout)
+
+
+def test_a_decision_that_is_detached_returns_once_the_run_goes_on_and_the_run_ends_by_itself(tmp_path: Path) -> None:
+    model = write_script(tmp_path / "m.py", [repl("FINAL(1)")])
+
+    async def waiting() -> Run:
+        async with Runner.open(tmp_path / ".rlm", kernels=MemoryKernels()) as runner:
+            return await runner.run("Q?", model=model, thread="t", approve=["code"])
+
+    [request] = asyncio.run(waiting()).interrupts
+    decision = ["--approve", "--interrupt", request["id"], "--shown", request["value"]["shown"]]
+    done = rlm(tmp_path, "review", "t", *decision, "--detach", "--json")
+    begun = json.loads(done.stdout)
+    assert done.returncode == 0 and begun["thread_id"] == "t" and "FINAL(1)" in done.stderr
+    with contextlib.suppress(psutil.NoSuchProcess):
+        _wait([psutil.Process(begun["pid"])])
+    assert _saved(tmp_path, "t")["answer"] == 1
 
 
 def test_a_detached_run_holds_no_stream_of_its_caller_and_says_in_its_log_what_it_did(tmp_path: Path) -> None:

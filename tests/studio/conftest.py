@@ -98,6 +98,7 @@ class FakeRunner:
         return {"turns": []}
 
     graph = None
+    checkpoints = None
 
     async def table(self, thread: str) -> Any:
         return self.answer_table
@@ -132,6 +133,7 @@ Fake = Callable[..., FakeRunner]
 def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
     def install(*outcomes: Run | Exception) -> FakeRunner:
         runner = FakeRunner(*outcomes)
+        monkeypatch.setattr("durable_rlm.graph.saved_runs.SavedRuns", lambda stores: runner)
 
         @asynccontextmanager
         async def opened(home: Path, *, tracing: bool = False) -> AsyncGenerator[FakeRunner]:

@@ -256,13 +256,3 @@ def test_either_step_of_a_diff_may_be_of_another_run(rlm: Rlm, home: Path) -> No
 def test_a_malformed_step_is_refused(rlm: Rlm, home: Path, places: list[str]) -> None:
     done = rlm("diff", *places, "--home", str(home))
     assert done.code == 2 and done.out == ""
-
-
-def test_listing_steps_and_calls_imports_no_langgraph() -> None:
-    """Modules that need LangGraph's second of imports are loaded only by commands that load states."""
-    import subprocess
-
-    heavy = "{'langgraph', 'langchain_core', 'openai', 'jupyter_client', 'zmq'}"
-    code = f"import sys, durable_rlm.graph.queries, durable_rlm.graph.wiring; print(sorted({heavy} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"

@@ -161,6 +161,33 @@ def test_a_run_that_does_not_wait_is_reported_with_its_status(rlm: Rlm, fake: Fa
 # -- requests that have changed meanwhile
 
 
+def test_a_decision_on_what_another_program_has_shown_is_bound_to_it(rlm: Rlm, fake: Fake) -> None:
+    waits = paused(interrupt(code("good")))
+    runner = fake(waits, ANSWERED)
+    [one] = waiting_of(waits)
+    assert rlm("review", "t", "--approve", "--shown", one.shown).code == 0
+    assert decided(runner) == [(APPROVED, bound_to(waits))]
+
+
+def test_a_decision_on_what_is_shown_no_longer_exits_with_2_and_says_what_waits_now(rlm: Rlm, fake: Fake) -> None:
+    runner = fake(paused(interrupt(code("evil"))))
+    done = rlm("review", "t", "--approve", "--shown", "0" * 64)
+    assert done.code == 2 and "has changed since it was shown" in done.err and decided(runner) == []
+    assert "to run the code of turn 3" in done.err and "evil" not in done.err
+    # It changes between the look and the decision.
+    good = paused(interrupt(code("good")))
+    runner = fake(good, UsageError("It is not what waits now."), paused(interrupt(code("evil"))))
+    done = rlm("review", "t", "--approve", "--shown", waiting_of(good)[0].shown)
+    assert done.code == 2 and "It is not what waits now." in done.err and len(decided(runner)) == 1
+
+
+@pytest.mark.parametrize("flags", [["--shown", "0" * 64], ["--detach"]])
+def test_flags_of_a_decision_are_refused_without_one(rlm: Rlm, fake: Fake, flags: list[str]) -> None:
+    runner = fake(paused(interrupt(code("x"))))
+    done = rlm("review", "t", *flags)
+    assert done.code == 2 and "decision" in done.err and decided(runner) == []
+
+
 def test_by_flag_a_changed_request_is_refused_and_shown_again(rlm: Rlm, fake: Fake) -> None:
     runner = fake(paused(interrupt(code("good"))), UsageError("It is not what waits."), paused(interrupt(code("evil"))))
     done = rlm("review", "t", "--approve")
