@@ -13,7 +13,8 @@ PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 IN_PROCESS := tests/docs tests/graph tests/kernel tests/matching tests/nodes tests/state tests/studio
 
 .PHONY: help demo test test-quick test-slow test-newest test-extra test-providers coverage format lint type \
-	bench bench-quick bench-growth bench-parts bench-input bench-evidence bench-js model lock sbom api clean links
+	bench bench-quick bench-growth bench-parts bench-input bench-evidence bench-page bench-js \
+	model lock sbom api clean links
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -80,6 +81,10 @@ bench-input: $(STAMP)  ## how fast and how whole input is read; BESIDE=1: beside
 
 bench-evidence: $(STAMP)  ## searches, quotations, citations and coverage; some minutes
 	$(BIN)/python -m bench.evidence
+
+bench-page: $(STAMP)  ## the page of a large home, which is made the first time (HOME_DIR=DIR: of this one); needs Chromium
+	$(if $(HOME_DIR),,$(BIN)/python -m bench.page make bench/.results/page --once)
+	$(BIN)/python -m bench.page measure $(or $(HOME_DIR),bench/.results/page)
 
 bench-js: $(STAMP)  ## rlm dev, used through LangGraph's SDK for JavaScript; needs Node, and npm fetches the SDK
 	$(BIN)/python -m bench.agent_server_js

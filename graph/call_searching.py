@@ -45,7 +45,7 @@ class SearchPage:
 
     hits: list[Hit]
     next: str | None
-    """Where the next page begins (`after`); None when there is none. A page may have few hits, or none, and a next."""
+    """The beginning of the next page (`after`), None without one. A page that has one may have few hits, or none."""
     indexed: int
     """Calls that have been read for searches."""
     total: int

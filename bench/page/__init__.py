@@ -1,1 +1,1 @@
-"""The page of a large home: a generator of the home, and what its screens take in a browser."""
+"""The page of a large home: a generator of the home, and measurements of its screens in a browser."""

@@ -1,4 +1,4 @@
-"""What the page of a home takes, in headless Chromium: `python -m bench.page measure HOME`.
+"""Measures the page of a home, in headless Chromium: `python -m bench.page measure HOME`.
 
 `rlm view` is started on it. Paint and weight are those of a browser that has nothing of the page yet, clicks those of
 one that has style and scripts. A screen that there is none of is reported as missing.
@@ -73,7 +73,7 @@ SCREENS = (
 
 @dataclass
 class Measured:
-    """What a screen took; empty where it is missing."""
+    """The times and sizes of a screen; empty where it is missing."""
 
     name: str
     path: str

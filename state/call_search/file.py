@@ -38,7 +38,7 @@ _PATIENCE = 0.1
 
 @dataclass(frozen=True)
 class Marks:
-    """How far a home has been read."""
+    """The progress of reading a home."""
 
     home: str
     """The home's id."""
@@ -51,7 +51,7 @@ class Marks:
     seal: bytes = b""
     """The key of the last row, so that another home's row in its place is noticed."""
     touched: float = 0.0
-    """When the run was touched whose question is known and that was touched last."""
+    """The last time at which a run was touched whose question is known."""
 
 
 class DamagedFile(Exception):

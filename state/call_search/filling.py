@@ -41,7 +41,7 @@ _ANSWER = 1
 
 @dataclass
 class Read:
-    """What a step has read."""
+    """The results of reading in a step."""
 
     before: Marks
     after: Marks

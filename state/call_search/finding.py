@@ -107,7 +107,7 @@ def _terms(connection: sqlite3.Connection, word: str, ends: bool, most: int) -> 
 
 @dataclass
 class Looked:
-    """What was found in the texts of some candidates."""
+    """The results of looking at some candidates."""
 
     hits: list[Hit]
     done: int

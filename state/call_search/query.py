@@ -1,4 +1,4 @@
-"""What is searched for: parts that all stand in one text, each also within longer words."""
+"""The words that are searched for: parts that all stand in one text, each also within longer words."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -27,7 +27,7 @@ class Snippet:
 
     text: str
     matches: tuple[tuple[int, int], ...]
-    """Where the parts are in `text`: characters from 0."""
+    """The places of the parts in `text`: characters from 0."""
 
 
 @dataclass(frozen=True)

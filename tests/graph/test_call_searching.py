@@ -73,7 +73,7 @@ async def test_prompts_answers_and_errors_are_found_with_where_they_are(stores: 
         assert await places(search, "notice", "u") == await places(search, "notice", "nobody") == []
 
 
-async def test_what_is_asked_and_answered_later_is_found_in_the_next_search(stores: Stores) -> None:
+async def test_the_next_search_finds_calls_that_were_asked_and_answered_later(stores: Stores) -> None:
     async with CallSearch(stores) as search:
         assert await places(search, "late") == []
         first, second = await ask(stores, "t", 1, "one"), await ask(stores, "u", 1, "late two")

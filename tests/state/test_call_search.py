@@ -1,4 +1,4 @@
-"""What a search of calls looks for, and in which words of a prompt."""
+"""Searches of calls: words in any language, the own words of prompts, and the file of words."""
 
 import os
 import sqlite3
@@ -200,7 +200,7 @@ def test_the_file_is_private_and_keeps_how_far_it_has_come(tmp_path: Path) -> No
     assert call_candidates(file, Query.of("otice"), 0).documents == [8]
 
 
-def test_what_failed_within_a_step_leaves_nothing(tmp_path: Path) -> None:
+def test_a_step_that_fails_leaves_nothing(tmp_path: Path) -> None:
     file = filled(tmp_path)
     with pytest.raises(KeyboardInterrupt), file.writing() as (connection, marks):
         add(connection, "words", [(16, "notice")])
