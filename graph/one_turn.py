@@ -116,15 +116,15 @@ class OneTurn:
 
 async def turn_of_run(stores: Stores, checkpoints: Checkpoints, row: Thread, number: int) -> OneTurn | None:
     """Return turn `number` of a run; None when it has no such turn. Raises StoreError."""
+    turns = await stores.turn_rows.count(row.thread_id)
+    if not 1 <= number <= turns:
+        return None
     found = await stores.turn_rows.one(row.thread_id, number)
     saved = await steps_of_turn(stores.database, row.thread_id, number)
-    if number < 1 or (found is None and not saved.steps):
-        return None
     record = _together(saved, number)
     if not record:
         record = await _from_state(stores, checkpoints, row, number)
     before = await _before(stores, row, number)
-    turns = max(await stores.turn_rows.count(row.thread_id), number)
     calls = await line_sums(stores, row.thread_id, number)
     output = await _text(stores, record.get("output"))
     reply = await _text(stores, record.get("reply"))

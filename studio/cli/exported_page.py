@@ -86,6 +86,9 @@ def _say(done: "Exporting") -> None:
     if done.left_out:
         say(f"{megabytes(done.left_out)} of the input left out: a page has its first 5 MB.", whole=True)
     if not done.inputs:
-        say("The input and the prompts are left out; outputs, answers and variables may still quote them.", whole=True)
+        say(
+            "The input, and what models were sent, are left out; outputs, answers and variables may still quote them.",
+            whole=True,
+        )
     if done.secrets:
         say(f"{counted(done.secrets, 'secret')} replaced by marks.", whole=True)

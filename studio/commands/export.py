@@ -30,7 +30,7 @@ FormatFlag = Annotated[
     ),
 ]
 NoInputFlag = Annotated[
-    bool, typer.Option("--no-input", help="With --format: leave out the input, and the prompts that are cut from it.")
+    bool, typer.Option("--no-input", help="With --format: leave out the input, and what models were sent.")
 ]
 MostCallsFlag = Annotated[
     int | None,

@@ -42,7 +42,7 @@ class Exporting:
     thread_id: str
     most_calls: int = MOST_CALLS
     inputs: bool = True
-    """False: leave the input out, and the prompts, which are mostly cut from it."""
+    """False: leave the input out, and what models were sent, which is mostly cut from it."""
     turns: int = 0
     calls: int = 0
     """Calls of the run."""
@@ -76,6 +76,7 @@ class Exporting:
         shown = self.inputs and found is not None
         href = FileLinks(row.thread_id, self.turns, calls=self.calls > 0, inputs=shown)
         self._names = {"href": href, "exported": True, "read_only": True, "run": about, "section": section_name}
+        self._names["inputs"] = self.inputs
         ending = await ending_of(self.stores, row.thread_id)
         citations = ending.answer.citations if ending.answer else []
         cites = Cites(citations, href, row.thread_id)
@@ -106,7 +107,7 @@ class Exporting:
         if shown and found is not None:
             async for section in self._documents(row, found):
                 yield section
-        yield self._html("end", inputs=self.inputs)
+        yield self._html("end")
 
     def _html(self, name: str, **values: Any) -> str:
         return templates().get_template(f"export/{name}.html").render(**self._names, **values)

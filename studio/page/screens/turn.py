@@ -77,7 +77,8 @@ async def told(request: Request) -> Response:
     home = await home_of(request)
     name = await home.queries.resolve(thread_of(request))
     number, place = int(request.path_params["number"]), int(request.path_params["place"])
-    found = await message_text(home.stores, name, number, place)
+    count = await home.stores.turn_rows.count(name)
+    found = await message_text(home.stores, name, number, place) if number <= count else None
     if found is None:
         raise NotThere(f"There is no message {place} of turn {number}.", "The page of the turn lists those there are.")
     return whole_text(found)

@@ -1,0 +1,140 @@
+"""The summary of a run: its answer, what speaks for and against it, its time, turns and sub-RLMs."""
+
+import sqlite3
+from functools import partialmethod
+from pathlib import Path
+
+import pytest
+
+from durable_rlm.state.home_access import DATABASE
+from durable_rlm.studio.page.coverage_cache import CoverageCache
+
+from .conftest import Page, Screen
+from .saved_runs import HOSTILE
+
+ALLOWED = {
+    "a",
+    "b",
+    "body",
+    "button",
+    "code",
+    "dd",
+    "del",
+    "details",
+    "dialog",
+    "div",
+    "dl",
+    "dt",
+    "em",
+    "form",
+    "g",
+} | {
+    *("h1", "h2", "h3", "head", "header", "html", "input", "ins", "kbd", "li", "line", "link", "main", "meta", "nav"),
+    *("ol", "p", "pre", "q", "rect", "script", "section", "span", "summary", "svg", "table", "tbody", "td", "text"),
+    *("th", "thead", "time", "title", "tr", "ul", "aside", "label", "select", "option", "textarea"),
+}
+
+
+def nothing_broke_out(screen: Screen) -> None:
+    """Check that a page has no element and no attribute that runs anything."""
+    for element in screen.document.iter():
+        if isinstance(element.tag, str):
+            assert element.tag in ALLOWED, element.tag
+            assert not [name for name in element.attrib if name.startswith("on") or name == "style"]
+            assert not (element.get("href") or "").startswith("javascript")
+    assert [script.get("src") for script in screen.find("//script")] == screen.find("//script/@src")
+    assert "alert(1)" in screen.text
+
+
+async def test_a_document_that_nobody_looked_at_is_said_first(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    # However long numpy takes to import.
+    monkeypatch.setattr(CoverageCache, "look", partialmethod(CoverageCache.look, wait=60))
+    screen = await page.get("/runs/contracts")
+    [notice] = screen.find("//p[@class='notice']")
+    assert "1 of 3 documents no model has seen: never.txt" in " ".join(notice.text_content().split())
+    assert screen.links["Show them"] == "/runs/contracts/input?only=unseen"
+
+
+async def test_an_answer_leads_to_the_passages_that_it_cites(page: Page) -> None:
+    screen = await page.get("/runs/contracts")
+    assert screen.find("//div[contains(@class,'prose')]//strong/text()") == ["one.txt"]
+    assert "1 of 1 citation found in the input" in screen.text
+    assert screen.find("//a[@class='cite']/@href") == ["/runs/contracts/input?document=one.txt&citation=1"]
+
+
+async def test_the_whole_answer_has_an_address_and_is_never_read_as_a_page(page: Page) -> None:
+    screen = await page.get("/runs/hostile/answer")
+    assert (screen.html, screen.headers["content-type"]) == (HOSTILE, "text/plain; charset=utf-8")
+    assert screen.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_failed_calls_and_forks_stand_beside_the_answer(page: Page) -> None:
+    screen = await page.get("/runs/contracts")
+    assert "1 of 3 calls failed" in screen.text
+    assert "/runs/contracts/calls?status=failed" in screen.links.values()
+    assert screen.links["stricter"] == "/compare?a=contracts&b=stricter"
+
+
+async def test_turns_are_rows_with_what_was_special_about_them(page: Page) -> None:
+    screen = await page.get("/runs/contracts")
+    rows = [" ".join(row.text_content().split()) for row in screen.find("//a[@class='row turn']")]
+    assert len(rows) == 5
+    assert rows[1].startswith("2 Each contract is judged by a call of its own.")
+    assert "1 failed 3 calls" in rows[1]
+    assert "error" in rows[2]
+    assert "answer" in rows[4]
+
+
+async def test_a_fork_says_what_a_person_set(page: Page) -> None:
+    screen = await page.get("/runs/stricter")
+    assert "A person edited turn 4" in screen.text
+    assert screen.links["contracts"] == "/runs/contracts"
+
+
+async def test_sub_rlms_are_lanes_and_rows(page: Page) -> None:
+    screen = await page.get("/runs/tree")
+    children = screen.find("//section[@class='children']//a/@href")
+    assert len(children) == 2
+    assert set(screen.find("//svg[@class='strip']//a/@href")) >= set(children)
+    assert "2 sub-RLMs" in screen.find("//svg[@class='strip']/@aria-label")[0]
+    child = await page.get(children[0])
+    assert child.links["tree"] == "/runs/tree"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("waits-for-code", "Turn 1 wants to run this code"), ("waits-for-calls", "42 sub-calls")]
+)
+async def test_a_run_that_waits_says_for_what(page: Page, name: str, said: str) -> None:
+    screen = await page.get(f"/runs/{name}")
+    [request] = screen.find("//a[@class='needs row']")
+    assert (said in request.text_content(), request.get("href")) == (True, f"/runs/{name}/review")
+
+
+async def test_a_run_that_failed_says_why_and_is_resumed_from_here(page: Page) -> None:
+    screen = await page.get("/runs/failed")
+    assert "correct the script" in screen.find("//p[@class='trouble']")[0].text_content()
+    assert screen.links["Resume"] == "/runs/failed/resume"
+    assert (await page.get("/runs/out-of-budget")).links["Resume"] == "/runs/out-of-budget/resume"
+
+
+async def test_hostile_strings_stay_text_on_a_summary(page: Page) -> None:
+    nothing_broke_out(await page.get("/runs/hostile"))
+
+
+@pytest.mark.parametrize("address", ["/runs/nobody", "/runs/contracts?from=99", "/runs/failed/answer"])
+async def test_what_is_not_there_is_said(page: Page, address: str) -> None:
+    screen = await page.get(address)
+    assert screen.status == 404
+    assert "There is no" in screen.text or "has no answer" in screen.text
+
+
+async def test_damage_hides_nothing_else(own_page: Page, own_home: Path) -> None:
+    with sqlite3.connect(own_home / DATABASE) as connection:
+        last = "(SELECT checkpoint_id FROM steps WHERE thread_id = 'contracts' ORDER BY step DESC LIMIT 1)"
+        connection.execute(f"UPDATE checkpoints SET seal = x'00' WHERE checkpoint_id = {last}")
+        connection.execute("UPDATE turns SET seal = x'00' WHERE thread_id = 'contracts' AND turn = 2")
+    screen = await own_page.get("/runs/contracts")
+    assert screen.status == 200
+    assert "the last step has changed on disk" in screen.text
+    assert "what is saved of this turn has changed on disk" in screen.text
+    assert "Each contract" not in screen.text
