@@ -25,7 +25,7 @@ class CallListing:
     characters: int | None = None
     """The characters of each prompt and answer that are read; None: all."""
     below: bool = False
-    """Whether each call that a child run answers is followed by the calls of that run."""
+    """True when each call that a child run answers is followed by the calls of that run."""
 
     async def of(self, thread_id: str) -> AsyncGenerator[Call]:
         """Yield the calls of a run. Raises StoreError."""

@@ -1,4 +1,4 @@
-"""The calls of a run by parts, for whoever shows them: sums by line, pages with the beginnings of texts, counts."""
+"""The calls of a run by parts, for displays: sums by line, pages with the beginnings of texts, counts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -120,5 +120,5 @@ def _to_word(text: str) -> str:
 
 
 async def calls_counted(stores: Stores, thread_id: str) -> CallCounts:
-    """Return how many calls a run has of each kind, model and outcome. Raises StoreError."""
+    """Return the numbers of a run's calls by kind, model and outcome. Raises StoreError."""
     return await call_counts.calls_counted(stores.database, thread_id)

@@ -10,7 +10,7 @@ from .db.corruption import is_damage
 
 @dataclass(frozen=True)
 class CallCounts:
-    """How many calls of a run are of each kind, model and outcome. Damaged rows count as they are."""
+    """The numbers of calls of a run by kind, model and outcome. Damaged rows count as they are."""
 
     calls: int = 0
     """Sub-calls, those to sub-RLMs included."""

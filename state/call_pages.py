@@ -87,7 +87,7 @@ class CallPage:
     after: Place | None = None
     """The place of the last row; None when nothing is behind it."""
     below: Mapping[str, Took] = field(default_factory=dict[str, Took])
-    """What the child runs took that answer calls of the page, with the runs below each, by their names."""
+    """The tokens and costs of the child runs that answer calls of the page, with the runs below each, by their names."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ def _places(connection: sqlite3.Connection, thread_id: str, asking: Asking) -> l
     if known:
         further = "seq < :seq" if backwards else "seq > :seq"
         beyond = "value > :value" if backwards else "value < :value"
-        given = {**given, **known._asdict()}
+        given = {**given, "value": known.value, "seq": known.seq}
         select += f" AND ({beyond} OR (value = :value AND {further}))" if by_value else f" AND {further}"
     directions = ("ASC", "DESC") if backwards else ("DESC", "ASC")
     order = f"value {directions[0]}, seq {directions[1]}" if by_value else f"seq {directions[1]}"

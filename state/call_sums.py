@@ -38,7 +38,7 @@ class LineSum:
 
 
 class Took(NamedTuple):
-    """What requests took: tokens, and US dollars, None when a price is unknown."""
+    """The tokens and US dollars that requests took; the dollars are None when a price is unknown."""
 
     input_tokens: int = 0
     output_tokens: int = 0

@@ -46,7 +46,7 @@ ModelFlag = Annotated[
 
 
 class Sort(StrEnum):
-    """What calls are sorted by."""
+    """The amount by which calls are sorted."""
 
     cost = "cost"
     tokens = "tokens"

@@ -197,3 +197,16 @@ def test_calls_shows_schemas_where_there_are_any(rlm: Rlm, tmp_path: Path) -> No
     assert "SCHEMA" in table.splitlines()[0] and '29 characters: {"desc' in table and hostile(table) == []
     calls = json.loads(rlm("calls", "t", "--json", "--home", str(tmp_path / "home")).out)
     assert [call["schema"] for call in calls] == [{"description": "\x1b[31m"}, None]
+
+
+def test_calls_lists_those_that_are_meant_in_the_order_that_is_asked_for(rlm: Rlm, home: Path) -> None:
+    def listed(*flags: str) -> list[str]:
+        return [call["prompt"] for call in json.loads(rlm("calls", "nasty", *flags, "--json", "--home", str(home)).out)]
+
+    assert listed("--turn", "2", "--model", "nobody") == listed("--failed") == listed("--line", "9") == []
+    assert listed("--turn", "2", "--most", "2") == ["one", "two"]
+    assert listed("--sort", "tokens")[0] == NASTY, "the longest"
+    assert rlm("calls", "nasty", "--sort", "cost", "--tree", "--home", str(home)).code == 2
+    assert rlm("calls", "nasty", "--search", "one", "--failed", "--home", str(home)).code == 2
+    table = rlm("calls", "nasty", "--sort", "queue", "--most", "1", "--home", str(home)).out
+    assert len(table.splitlines()) == 2
