@@ -27,9 +27,9 @@ class ShownCall:
     answer: Part | None
     """The beginning of the answer; None while there is none, and when the call failed."""
     below: Took = field(default_factory=Took)
-    """What the sub-RLM took that answers the call, with those below it."""
+    """Tokens and cost of the sub-RLM that answers the call, with those below it."""
     shared: int = 0
-    """The characters of the prompt that the calls around it begin with, too (`shared_beginnings`)."""
+    """The characters of the prompt with which the calls around it begin, too (`shared_beginnings`)."""
 
     @property
     def tokens(self) -> int:
@@ -106,7 +106,7 @@ def _with_shared(group: Sequence[ShownCall]) -> list[ShownCall]:
 
 
 def _common(one: str, other: str) -> str:
-    """Return what both texts begin with."""
+    """Return the common beginning of two texts."""
     pairs = enumerate(zip(one, other, strict=False))
     return one[: next((at for at, (left, right) in pairs if left != right), min(len(one), len(other)))]
 

@@ -87,7 +87,7 @@ class CallPage:
     after: Place | None = None
     """The place of the last row; None when nothing is behind it."""
     below: Mapping[str, Took] = field(default_factory=dict[str, Took])
-    """The tokens and costs of the child runs that answer calls of the page, with the runs below each, by their names."""
+    """The tokens and costs of the child runs that answer calls of the page, with the runs below each, by name."""
 
 
 @dataclass(frozen=True)
