@@ -4,6 +4,7 @@
 pictures and for links.
 """
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -47,21 +48,20 @@ class SentPassages:
 
         answered = [row for row in rows if row.answered and row.places]
         requests: list[Request] = []
-        edges: list[Array] = []
-        of: list[Array] = []
+        edges, counts = array("q"), list[int]()
         names: dict[str, str] = {}
         for number, found in edges_of([row.places or "" for row in answered], pack):
             row = answered[number]
             # Each row has a string of its own for the name of its thread.
             thread = names.setdefault(row.thread_id, row.thread_id)
-            edges.append(numpy.array(found, numpy.int64))
-            of.append(numpy.full(len(found) // 2, len(requests), numpy.int64))
+            edges.extend(found)
+            counts.append(len(found) // 2)
             requests.append(Request(thread, row.key, row.kind, row.turn, row.kind == "root" and thread == top))
-        both = (numpy.concatenate(edges) if edges else numpy.zeros(0, numpy.int64)).reshape(-1, 2)
+        both = numpy.array(edges, numpy.int64).reshape(-1, 2)
         order = numpy.argsort(both[:, 0], kind="stable")
         starts, ends = both[order, 0], both[order, 1]
-        owners = numpy.concatenate(of)[order] if of else numpy.zeros(0, numpy.int64)
-        return cls(starts, ends, owners, tuple(requests), *_depths(starts, ends))
+        of = numpy.repeat(numpy.arange(len(counts)), counts)[order]
+        return cls(starts, ends, of, tuple(requests), *_depths(starts, ends))
 
     def within(self, start: int, end: int) -> list[tuple[Request, list[tuple[int, int]]]]:
         """Return the requests that held bytes between two places, in their order, each with its passages there."""

@@ -3,10 +3,8 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Hashable
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
-SOON = 0.4
-"""Seconds that a page waits for such work before it is shown without."""
 T = TypeVar("T")
 
 
@@ -16,6 +14,9 @@ class Abandoned(Exception):
 
 class Work(Generic[T]):
     """One piece of work, under way or done. What is known before its end stands in attributes of a subclass."""
+
+    patience: ClassVar[float] = 0.4
+    """Seconds that a page waits for work before it is shown without."""
 
     def __init__(self, work: Coroutine[Any, Any, T]) -> None:
         """Begin it."""
@@ -30,11 +31,19 @@ class Work(Generic[T]):
         """True once it has ended without a result."""
         return self.task.done() and (self.task.cancelled() or self.task.exception() is not None)
 
-    async def soon(self, seconds: float | None = SOON) -> T | None:
-        """Return the result if it is there within so many seconds (None: at its end), else None.
+    async def soon(self) -> T | None:
+        """Return the result if it is there soon, else None. Raises what it raised."""
+        return await self._within(self.patience)
 
-        None also for what was abandoned. Raises what it raised.
-        """
+    async def at_last(self) -> T | None:
+        """Return the result once it is there; None for what was abandoned. Raises what it raised."""
+        return await self._within(None)
+
+    async def now(self) -> T | None:
+        """Return the result if it is there, else None. Raises what it raised."""
+        return await self._within(0)
+
+    async def _within(self, seconds: float | None) -> T | None:
         if not self.task.done():
             await asyncio.wait({self.task}, timeout=seconds)
         return self.task.result() if self.task.done() and not self.task.cancelled() else None

@@ -10,7 +10,7 @@ from ...nodes.runtime.dependencies import Stores
 from ...state.db.connection import Database
 from ...state.errors import StoreError
 from ...state.evidence.coverage import Coverage
-from .background import SOON, Work
+from .background import Work
 from .home import PageHome
 
 _MOST_RUNS = 8
@@ -55,8 +55,8 @@ class CoverageCache:
         found = (await self.look(home, thread)).found
         return found.coverage if found else None
 
-    async def look(self, home: PageHome, thread: str, *, wait: float = SOON) -> CoverageNow:
-        """Return what is known of a run's coverage within `wait` seconds. Raises UnknownThread, StoreError."""
+    async def look(self, home: PageHome, thread: str) -> CoverageNow:
+        """Return what is known of a run's coverage after a short wait. Raises UnknownThread, StoreError."""
         stores = home.stores
         mark = await coverage_mark(stores, thread)
         key = stores.database, thread
@@ -66,7 +66,7 @@ class CoverageCache:
             run = self._runs[key] = _Run(Work(_read(stores, thread)), mark, before, _weight(before))
         self._runs.move_to_end(key)
         try:
-            found = await run.work.soon(wait)
+            found = await run.work.soon()
         except StoreError as error:
             return CoverageNow(run.found, current=True, problem=error.message)
         if run.work.task.done():

@@ -27,7 +27,7 @@ class Window(NamedTuple):
 def window_of(lines: CountedLines, said: str | None, page: str | None, citation: Citation | None) -> Window:
     """Return the lines that an address names by `lines`, `page` or a citation; else those from the first on.
 
-    Raises NotThere for lines and pages that there are not.
+    `said`: `120-140`, `120`, or `120-` for those from there on. Raises NotThere for lines and pages that there are not.
     """
     if citation is not None and citation["verified"] and citation["document"] == lines.document.name:
         chosen = lines_of_citation(lines, citation)
@@ -41,9 +41,11 @@ def window_of(lines: CountedLines, said: str | None, page: str | None, citation:
         # Not counted yet.
         return Window(0, 0, (0, 0))
     first, last = chosen
-    if last - first >= MOST_LINES - 1 or page:
+    if page:
         return Window(first, min(MOST_LINES, last - first + 1), (0, 0))
-    return Window(max(1, first - _BEFORE), MOST_LINES, (first, min(last, first + MOST_LINES)))
+    if said and said.endswith("-"):
+        return Window(first, MOST_LINES, (0, 0))
+    return Window(max(1, first - _BEFORE), MOST_LINES, (first, last))
 
 
 def lines_in(lines: CountedLines, window: Window) -> list[TextLine]:
@@ -83,7 +85,10 @@ def piece_at(lines: CountedLines, char: int) -> dict[str, Any]:
     start = lines.byte_of(char)
     nothing = {"lines": [], "cited": [], "readers": [], "more_readers": 0, "before": None, "after": None}
     if start is None:
-        return {**nothing, "piece": {"text": "", "first": char, "behind": char, "before": None, "place": ""}}
+        return {
+            **nothing,
+            "piece": {"text": "", "first": char, "behind": None, "before": None, "place": "", "line": None},
+        }
     data = whole_characters(lines.pack.read(start, min(lines.end, start + _PIECE)))
     text = data.decode("utf-8", "replace")
     behind = char + len(text)

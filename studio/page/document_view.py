@@ -1,6 +1,6 @@
 """A part of a document as the page shows it: lines with what was read of each, citations and words that were found."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -139,13 +139,13 @@ def readers_of(lines: Sequence[TextLine], read: InputRead) -> tuple[list[Reader]
     """Return requests that held a part of these lines, and how many more there are."""
     if not lines:
         return [], 0
-    starts = [line.start for line in lines]
+    starts, ends = zip(*map(_words_of, lines), strict=True)
     held = read.sent.within(lines[0].start, lines[-1].end)
     found: list[Reader] = []
     for request, passages in held[:_MOST_REQUESTS]:
-        first = bisect_right(starts, passages[0][0]) - 1
-        last = bisect_right(starts, passages[-1][1] - 1) - 1
-        found.append(Reader(request, lines[max(0, first)].number, lines[max(0, last)].number))
+        first = min(bisect_right(ends, passages[0][0]), len(lines) - 1)
+        last = max(first, bisect_left(starts, passages[-1][1]) - 1)
+        found.append(Reader(request, lines[first].number, lines[last].number))
     return found, max(0, len(held) - len(found))
 
 

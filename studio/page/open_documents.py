@@ -102,7 +102,7 @@ class OpenDocuments:
         """Return the documents of an input. Raises StoredDataDamaged."""
         blobs = home.stores.blobs
         key = blobs.folder, reference["pack"], reference["index"], reference.get("start"), reference.get("end")
-        found = await self._inputs.get(key, lambda: OpenedInput(reference, blobs)).soon(None)
+        found = await self._inputs.get(key, lambda: OpenedInput(reference, blobs)).at_last()
         return found or await asyncio.to_thread(StoredInput, reference, blobs)
 
     async def lines(self, home: PageHome, stored: StoredInput, facts: DocumentFacts) -> LineCount:
@@ -118,7 +118,7 @@ class OpenDocuments:
     async def damage(self, home: PageHome, stored: StoredInput) -> str:
         """Return a sentence where the stored text has changed on disk; empty otherwise, and while that is not known."""
         blobs, pack = home.stores.blobs, stored.reference["pack"]
-        return await self._checks.get((blobs.folder, pack), lambda: PackCheck(blobs, pack)).soon(0) or ""
+        return await self._checks.get((blobs.folder, pack), lambda: PackCheck(blobs, pack)).now() or ""
 
     async def search(self, lines: CountedLines, words: str) -> WordSearch:
         """Return a search, as far as it is after a short wait. Raises StoreError."""
@@ -135,7 +135,7 @@ class OpenDocuments:
         key = stores.database, thread, await coverage_mark(stores, thread)
         try:
             work = self._answers.get(key, lambda: Work(answer_cited(stores, SavedCheckpoints(stores), thread)))
-            return await work.soon(None) or NO_ANSWER
+            return await work.at_last() or NO_ANSWER
         except StoreError:
             return NO_ANSWER
 

@@ -80,7 +80,8 @@ async def input_screen(request: Request) -> Response:
         **listed,
     }
     response = render(request, "input.html", **frame, **values)
-    response.headers.update({} if cover.current or frame["run"]["status"] == "busy" else LOOK_AGAIN)
+    waits = not cover.current and (read is None or frame["run"]["status"] != "busy")
+    response.headers.update(LOOK_AGAIN if waits else {})
     return response
 
 

@@ -11,8 +11,10 @@ import lxml.html
 import pytest
 
 from durable_rlm.studio.page.app import create_app
+from durable_rlm.studio.page.background import Work
 from durable_rlm.studio.page.home import HomeOpener
 
+from . import read_runs
 from .saved_runs import make_home
 
 
@@ -20,6 +22,18 @@ from .saved_runs import make_home
 def saved_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a home with runs of every kind (`saved_runs.py`), which no test may change."""
     return make_home(tmp_path_factory.mktemp("page"))
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have pages wait for what is read beside the requests, so that they are the same on a busy machine."""
+    monkeypatch.setattr(Work, "patience", 60)
+
+
+@pytest.fixture(scope="session")
+def read_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a home with runs over documents of every kind (`read_runs.py`), which no test may change."""
+    return read_runs.make_home(tmp_path_factory.mktemp("read"))
 
 
 @pytest.fixture

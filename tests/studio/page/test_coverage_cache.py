@@ -12,6 +12,7 @@ from durable_rlm.state.db.connection import Database
 from durable_rlm.state.errors import StoredDataDamaged
 from durable_rlm.state.threads import Thread
 from durable_rlm.studio.page import coverage_cache
+from durable_rlm.studio.page.background import Work
 from durable_rlm.studio.page.coverage_cache import CoverageCache
 from durable_rlm.studio.page.home import HomeOpener, PageHome
 
@@ -55,7 +56,7 @@ async def settle_another(database: Database, thread: str) -> None:
 
 async def test_it_is_added_up_once(home: PageHome, reading: Reading) -> None:
     cache = CoverageCache()
-    first, second = [await cache.look(home, "contracts", wait=10) for _ in range(2)]
+    first, second = [await cache.look(home, "contracts") for _ in range(2)]
     assert first.found
     assert first.found is second.found
     assert (first.current, reading.times) == (True, 1)
@@ -64,31 +65,39 @@ async def test_it_is_added_up_once(home: PageHome, reading: Reading) -> None:
 
 async def test_it_is_added_up_again_when_the_run_has_read_more(home: PageHome, reading: Reading) -> None:
     cache = CoverageCache()
-    before = await cache.look(home, "contracts", wait=10)
+    before = await cache.look(home, "contracts")
     await settle_another(home.stores.database, "contracts")
-    after = await cache.look(home, "contracts", wait=10)
+    after = await cache.look(home, "contracts")
     assert (after.current, reading.times) == (True, 2)
     assert before.found is not after.found
 
 
-async def test_while_it_is_added_up_the_coverage_from_before_is_shown(home: PageHome, reading: Reading) -> None:
+async def test_while_it_is_added_up_the_coverage_from_before_is_shown(
+    home: PageHome, reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cache = CoverageCache()
-    before = await cache.look(home, "contracts", wait=10)
+    before = await cache.look(home, "contracts")
     reading.let_go.clear()
     await settle_another(home.stores.database, "contracts")
-    meanwhile = [await cache.look(home, "contracts", wait=0) for _ in range(3)]
+    monkeypatch.setattr(Work, "patience", 0)
+    meanwhile = [await cache.look(home, "contracts") for _ in range(3)]
     assert {(one.found, one.current) for one in meanwhile} == {(before.found, False)}
     reading.let_go.set()
-    assert (await cache.look(home, "contracts", wait=10)).current
+    monkeypatch.setattr(Work, "patience", 60)
+    assert (await cache.look(home, "contracts")).current
     assert reading.times == 2
 
 
-async def test_what_is_not_known_soon_is_not_waited_for(home: PageHome, reading: Reading) -> None:
+async def test_what_is_not_known_soon_is_not_waited_for(
+    home: PageHome, reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cache = CoverageCache()
     reading.let_go.clear()
-    assert await cache.look(home, "contracts", wait=0) == coverage_cache.CoverageNow(None, current=False)
+    monkeypatch.setattr(Work, "patience", 0)
+    assert await cache.look(home, "contracts") == coverage_cache.CoverageNow(None, current=False)
     reading.let_go.set()
-    assert (await cache.look(home, "contracts", wait=10)).found is not None
+    monkeypatch.setattr(Work, "patience", 60)
+    assert (await cache.look(home, "contracts")).found is not None
     assert reading.times == 1
 
 
@@ -96,7 +105,7 @@ async def test_a_few_runs_are_kept_and_not_too_much_of_them(home: PageHome, read
     for cache in (CoverageCache(most_runs=1), CoverageCache(heaviest=1)):
         reading.times = 0
         for thread in ("contracts", "hostile", "contracts"):
-            await cache.look(home, thread, wait=10)
+            await cache.look(home, thread)
         assert reading.times == 3
 
 
@@ -105,9 +114,9 @@ async def test_an_input_that_is_damaged_is_a_sentence(home: PageHome, monkeypatc
         raise StoredDataDamaged("The input is gone.")
 
     monkeypatch.setattr(coverage_cache, "input_read", damaged)
-    found = await CoverageCache().look(home, "contracts", wait=10)
+    found = await CoverageCache().look(home, "contracts")
     assert (found.found, found.problem) == (None, "The input is gone.")
 
 
 async def test_a_run_without_an_input_has_none(home: PageHome) -> None:
-    assert (await CoverageCache().look(home, "failed", wait=10)).found is None
+    assert (await CoverageCache().look(home, "failed")).found is None
