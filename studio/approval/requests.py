@@ -52,12 +52,18 @@ class Waiting:
 
 def waiting_of(run: "Run") -> list[Waiting]:
     """Return the interrupts that the run waits for."""
-    return [_waiting(run, found) for found in run.interrupts]
+    return [waiting_in(found, run.thread_id, run.turns, run.usage) for found in run.interrupts]
 
 
-def _waiting(run: "Run", found: Mapping[str, Any]) -> Waiting:
+def waiting_in(
+    found: Mapping[str, Any], thread_id: str, turns: int, usage: Mapping[str, Any], *, bounded: bool = False
+) -> Waiting:
+    """Return an interrupt (`id` and `value`) of the run `thread_id`, which has had so many turns and spent `usage`.
+
+    `bounded`: the texts of very many calls were cut when it was read.
+    """
     value = _mapping(found.get("value"))
-    thread, turn = str(value.get("thread_id") or run.thread_id), int(value.get("turn") or run.turns)
+    thread, turn = str(value.get("thread_id") or thread_id), int(value.get("turn") or turns)
     allowed: dict[str, tuple[Kind, ...]] = {}
     for config in value.get("review_configs") or []:
         said = config.get("allowed_decisions", KINDS)
@@ -74,11 +80,14 @@ def _waiting(run: "Run", found: Mapping[str, Any]) -> Waiting:
         )
         for one in value.get("action_requests") or []
     )
-    usage, problem = _mapping(value.get("usage")) or run.usage, str(value.get("problem") or "")
-    return Waiting(str(found["id"]), _shown(value, thread), thread, turn, usage, requests, problem)
+    usage, problem = _mapping(value.get("usage")) or usage, str(value.get("problem") or "")
+    cut = bounded and any("cut_at" in request.args for request in requests)
+    return Waiting(str(found["id"]), _shown(value, thread, cut=cut), thread, turn, usage, requests, problem)
 
 
-def _shown(value: Mapping[str, Any], thread: str) -> str:
+def _shown(value: Mapping[str, Any], thread: str, *, cut: bool) -> str:
+    if cut:
+        return str(value.get("shown", ""))
     # Not the hash that came with the interrupt: the decision is about what was on the screen.
     from ...nodes.approval.requests import shown_digest
 

@@ -29,6 +29,7 @@ STYLES = (
     "code",
     "texts",
     "forms",
+    "review",
     "run",
     "turn",
     "export",
@@ -76,7 +77,12 @@ def templates() -> Environment:
         **{"took": numbers.took, "size": megabytes},
     }
     environment.filters.update(filters)
+    environment.tests["contains"] = _contains
     return environment
+
+
+def _contains(whole: Any, part: Any) -> bool:
+    return part in whole
 
 
 @cache

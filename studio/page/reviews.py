@@ -1,0 +1,157 @@
+"""Approval requests as the review screen shows them: what is asked, what is hidden in it, and what it would cost."""
+
+import contextlib
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from ...graph.shown_requests import ShownRequests
+from ...state.errors import StoreError, UsageError
+from ...state.saved_turns import steps_of_turn
+from ..approval import decisions
+from ..approval.hidden_characters import marked, warning
+from ..approval.listed_calls import calls_in, parts_of
+from ..approval.lookalikes import lookalike_warning, lookalikes
+from ..approval.requests import Kind, Request, Waiting, purpose, waiting_in
+from .escaped import shown
+from .home import PageHome
+from .markup import code_lines
+
+CALLS_A_PAGE = 20
+_MOST_LINES = 5_000
+_TURNS_BACK = 3
+_MOST_EDITED = 200_000
+"""Characters of an editable text beyond which it is edited by the command line."""
+
+
+@dataclass(frozen=True)
+class ShownCall:
+    """A sub-call that waits, as it is shown: its texts, each under its heading."""
+
+    parts: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class ShownRequest:
+    """One request as it is shown."""
+
+    request: Request
+    purpose: str
+    warnings: Sequence[str]
+    code: Sequence[Markup] = ()
+    """The lines of the code that would run."""
+    difference: Sequence[tuple[str, Markup]] = ()
+    """The lines that differ from the cell before, each with `+`, `-`, `@` or a space."""
+    before: int | None = None
+    """The turn of the cell before, if the code is compared with one."""
+    calls: Sequence[ShownCall] = ()
+    """The sub-calls of one page."""
+    count: int = 0
+    editable: str | None = None
+    """The part that may be edited, as a text; None when nothing may be, or it is too long for a form."""
+
+
+async def waiting_requests(home: PageHome, thread_id: str) -> list[Waiting]:
+    """Return what a run waits for, the texts of very many calls cut to their beginnings. Raises StoreError."""
+    state = await home.checkpoints.aget_state({"configurable": {"thread_id": thread_id}})
+    found = await ShownRequests(home.stores).of(state.interrupts)
+    about = await home.queries.about(thread_id)
+    turns, usage = about["turns"], about["usage"]
+    return [waiting_in({"id": one.id, "value": one.value}, thread_id, turns, usage, bounded=True) for one in found]
+
+
+async def cell_before(home: PageHome, thread_id: str, turn: int) -> tuple[int, str] | None:
+    """Return the turn and the code of the cell before that of a turn; None when the turns just before have none.
+
+    What cannot be read is left out: that must not prevent a review.
+    """
+    for number in range(turn - 1, max(0, turn - 1 - _TURNS_BACK), -1):
+        with contextlib.suppress(StoreError):
+            saved = await steps_of_turn(home.stores.database, thread_id, number)
+            blocks = [block for step in saved.steps for record in step.records for block in record.get("blocks", ())]
+            if blocks:
+                return number, "\n\n".join([await home.stores.texts.get_or_damage(block) for block in blocks])
+    return None
+
+
+def shown_request(request: Request, page: int, before: tuple[int, str] | None) -> ShownRequest:
+    """Return a request as it is shown, with the given page of its calls, from 1, and the cell before, if any."""
+    code = request.args.get("code")
+    if request.name == "execute_code" and isinstance(code, str):
+        return _code(request, code, before)
+    calls = calls_in(request.args)
+    same: dict[str, str] = {}
+    parts = [tuple(parts_of(call, same)) for call in calls]
+    first = (page - 1) * CALLS_A_PAGE
+    hidden = [warning(marked(text).hidden) for call in parts for _, text in call]
+    return ShownRequest(
+        request=request,
+        purpose=purpose(request),
+        warnings=[one for one in dict.fromkeys(hidden) if one][:5],
+        calls=[ShownCall(call) for call in parts[first : first + CALLS_A_PAGE]],
+        count=len(calls),
+        editable=_editable(request),
+    )
+
+
+def _code(request: Request, code: str, before: tuple[int, str] | None) -> ShownRequest:
+    seen = marked(code.rstrip("\r\n"), code=True)
+    said = [warning(seen.hidden), lookalike_warning(lookalikes(seen.text))]
+    if request.args.get("unsandboxed"):
+        said.append("NOT SANDBOXED: this code can read, change and send whatever you can.")
+    return ShownRequest(
+        request=request,
+        purpose=purpose(request),
+        warnings=[one for one in said if one],
+        code=code_lines(code),
+        difference=_difference(before[1], code) if before else (),
+        before=before[0] if before else None,
+        editable=_editable(request),
+    )
+
+
+def _difference(before: str, now: str) -> list[tuple[str, Markup]]:
+    old, new = (text.replace("\r\n", "\n").rstrip("\n").split("\n") for text in (before, now))
+    if max(len(old), len(new)) > _MOST_LINES:
+        # Comparing takes time in proportion to the square of their number.
+        return []
+    lines = list(difflib.unified_diff(old, new, lineterm="", n=2))
+    # The first two lines name files.
+    return [(line[:1], shown(line[1:])) for line in lines[2:]]
+
+
+def _editable(request: Request) -> str | None:
+    if "edit" not in request.allowed:
+        return None
+    text = decisions.editable(request)[0]
+    return text if len(text) <= _MOST_EDITED else None
+
+
+def decision_flags(kind: Kind, words: str, waiting: Waiting, edited: str | None) -> list[str]:
+    """Return the flags with which `rlm review` takes a decision, bound to what was shown.
+
+    `words` are those of a rejection or a response, `edited` is the file of an edit. Raises UsageError for a decision
+    that is not allowed, and for words that are missing.
+    """
+    if not all(kind in request.allowed for request in waiting.requests):
+        raise UsageError(f"{kind} is not possible here.", hint="Decide otherwise.")
+    bound = [f"--interrupt={waiting.id}", f"--shown={waiting.shown}", "--detach"]
+    if kind == "approve":
+        return ["--approve", *bound]
+    if kind == "edit":
+        return [f"--edit={edited}", *bound]
+    if not words.strip():
+        raise UsageError(f"To {kind} needs words.", hint="The model gets what you write there.")
+    return [f"--{kind}={words}", *bound]
+
+
+def facts_of(request: Request) -> Mapping[str, Any]:
+    """Return the numbers of a request: those of its arguments that are neither code nor calls."""
+    return {
+        name: value
+        for name, value in request.args.items()
+        if isinstance(value, int | float | str) and name not in ("code", "digest", "listed", "answer")
+    }
