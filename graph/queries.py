@@ -24,17 +24,19 @@ from .coverage import coverage_document, coverage_of_run, share_or_unknown
 from .diff import ComparedPart, comparison
 from .following import Following, turn_document
 from .langgraph_ids import run_name
+from .shown_executions import executions_or_unknown
+from .spent import Spent, spent_by
 from .stored_input import input_document, input_files
 
 
-def run_summary(row: Thread, alive: bool, spent: UsageTotals | None) -> dict[str, Any]:
+def run_summary(row: Thread, alive: bool, spent: Spent | None) -> dict[str, Any]:
     """Return an entry of `rlm list --json`. `alive`: a process runs it; `spent`: None if its calls are unreadable."""
     status: str = row.status
     if row.damaged or spent is None:
         status = "damaged"
     elif status == "running":
         status = "busy" if alive else "stopped"
-    spent = spent or UsageTotals(cost=None)
+    usage = (spent or Spent(UsageTotals(cost=None))).usage()
     return {
         "thread_id": row.thread_id,
         "status": status,
@@ -42,8 +44,10 @@ def run_summary(row: Thread, alive: bool, spent: UsageTotals | None) -> dict[str
         "parent": row.caller or row.parent,
         "model": row.model,
         "turns": row.turns,
-        "model_calls": spent.model_calls,
-        "cost_usd": as_usage(spent)["cost_usd"],
+        "model_calls": usage["model_calls"],
+        "cost_usd": usage["cost_usd"],
+        "held_calls": usage["held_calls"],
+        "held_cost_usd": usage["held_cost_usd"],
         "updated": time_text(row.updated),
     }
 
@@ -56,10 +60,10 @@ async def children_of(stores: Stores, thread_id: str) -> list[dict[str, Any]]:
     # The thread's own row is not one of them, even if a damaged row says so.
     rows = [row for row in await stores.threads.below(thread_id) if row.thread_id != thread_id]
     alive = await stores.leases.holder_alive([row.thread_id for row in rows if row.status == "running"])
-    spent: Mapping[str, UsageTotals] = await stores.spending.below(thread_id) if rows else {}
+    spent = await spent_by(stores, await stores.spending.below(thread_id) if rows else {}, alive)
     children: defaultdict[str | None, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
-        entry = run_summary(row, row.thread_id in alive, spent.get(row.thread_id, UsageTotals()))
+        entry = run_summary(row, row.thread_id in alive, spent.get(row.thread_id, Spent()))
         facts = {key: entry[key] for key in ("thread_id", "question", "status", "turns", "model_calls", "cost_usd")}
         children[row.caller].append({**facts, "call": row.call, "children": children[row.thread_id]})
     return children[thread_id]
@@ -113,7 +117,8 @@ class RunQueries:
         """Return every run as `rlm list --json` prints it, the one touched last first.
 
         Each has `thread_id`, `status` (a `RunStatus`, or `damaged`), `question`, `parent`, `model`, `turns`,
-        `model_calls`, `cost_usd` (US dollars, None when unknown) and `updated` (ISO 8601, in UTC).
+        `model_calls`, `cost_usd` (US dollars, None when unknown), `held_calls` and `held_cost_usd` (requests in flight,
+        which are not in the cost) and `updated` (ISO 8601, in UTC).
         """
         return [run for run, _ in await self.runs_with_callers()]
 
@@ -121,10 +126,9 @@ class RunQueries:
         """Return what `runs` does, each with the name of the run whose call has started it, if any."""
         rows = await self._stores.threads.all()
         alive = await self._stores.leases.holder_alive([row.thread_id for row in rows if row.status == "running"])
-        spent = await self._spent_of_all(rows)
+        spent = await spent_by(self._stores, await self._spent_of_all(rows), alive)
         return [
-            (run_summary(row, row.thread_id in alive, spent.get(row.thread_id, UsageTotals())), row.caller)
-            for row in rows
+            (run_summary(row, row.thread_id in alive, spent.get(row.thread_id, Spent())), row.caller) for row in rows
         ]
 
     async def _spent_of_all(self, rows: list[Thread]) -> Mapping[str, UsageTotals | None]:
@@ -194,12 +198,14 @@ class RunQueries:
         """Return a run's data in the index: question, status, settings, limits in force. Raises UnknownThread.
 
         These are the keys that `runs` has, with `called_by`, `fork_of`, `created`, `seconds` (all executions together),
-        `settings`, `limits`, `input`, `usage` and `error`. No checkpoint is read.
+        `settings`, `limits`, `input`, `usage`, `executions` (when and why each began and ended; None when that cannot
+        be read) and `error`. No checkpoint is read.
         """
         row = await self._stores.threads.look(await self.resolve(thread))
         running = row.status == "running"
         alive = bool(await self._stores.leases.holder_alive([row.thread_id])) if running else False
-        spent = await self._spent(row.thread_id)
+        name = row.thread_id
+        spent = (await spent_by(self._stores, {name: await self._spent(name)}, [name] if alive else []))[name]
         damage = _damage(f"{row.thread_id}'s entry in the index of runs has changed on disk.") if row.damaged else None
         return {
             **run_summary(row, alive, spent),
@@ -210,7 +216,8 @@ class RunQueries:
             "settings": row.start.get("settings", {}),
             "limits": row.limits.model_dump(),
             "input": row.start.get("context_ref"),
-            "usage": as_usage(spent or UsageTotals()),
+            "usage": (spent or Spent()).usage(),
+            "executions": await executions_or_unknown(self._stores, name),
             "error": damage or row.error,
         }
 

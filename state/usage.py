@@ -110,6 +110,28 @@ class UsageTotals:
         most = self.uncertain.most_cost
         return None if self.cost is None or most is None else self.cost + most
 
+    def without(self, held: Uncertain) -> "UsageTotals":
+        """Return the totals without uncertain requests that are in flight."""
+        lost = self.uncertain
+        if held.calls >= lost.calls:
+            # Exactly nothing, whatever rounding errors sums and differences leave.
+            return replace(self, uncertain=Uncertain())
+        most, bare = (
+            None if whole is None or part is None else max(0.0, whole - part)
+            for whole, part in ((lost.most_cost, held.most_cost), (lost.input_cost, held.input_cost))
+        )
+        rest = Uncertain(
+            calls=lost.calls - held.calls,
+            input_tokens=max(0, lost.input_tokens - held.input_tokens),
+            output_tokens=max(0, lost.output_tokens - held.output_tokens),
+            most_tokens=max(0, lost.most_tokens - held.most_tokens),
+            most_cost=most,
+            input_cost=bare,
+            streamed_calls=max(0, lost.streamed_calls - held.streamed_calls),
+            streamed_output=max(0, lost.streamed_output - held.streamed_output),
+        )
+        return replace(self, uncertain=rest)
+
 
 def _total(column: str) -> str:
     """Return SQL for the sum of a count: of damaged rows it may be enormous, and sum() fails beyond 64 bits."""
@@ -177,6 +199,11 @@ tree (thread_id, until) AS (
 )
 {_SPENT} JOIN tree USING (thread_id) WHERE coalesce(settled, {NO_HORIZON}) <= until
 """
+# Requests of the execution under way that have no outcome yet. Older ones were lost with the process that sent them.
+_HELD = f"""
+{_TREE} {_SPENT} JOIN tree USING (thread_id) WHERE status = 'asked' AND uncertain_calls > 0
+AND created >= (SELECT max(begun) FROM executions WHERE executions.thread_id = ? AND ended IS NULL)
+"""
 _LARGEST_TURN = f"""
 {LINE} SELECT coalesce(max((input_tokens + uncertain_input) / max(attempts, 1)), 0) FROM calls
 JOIN line USING (thread_id) WHERE kind = 'root'
@@ -202,6 +229,11 @@ class Spending:
         settled = "" if in_flight else " WHERE status != 'asked'"
         rows = await self._database.read(f"{_TREE} {_SPENT} JOIN tree USING (thread_id){settled}", (thread_id,))
         return await self._with_usual_output(thread_id, _spent(rows[0]))
+
+    async def held(self, thread_id: str) -> Uncertain:
+        """Return what is held for requests in flight of the thread, which a process executes, and those below it."""
+        rows = await self._database.read(_HELD, (thread_id, thread_id))
+        return _spent(rows[0]).uncertain
 
     async def before(self, thread_id: str) -> UsageTotals:
         """Return what the threads that this one was forked from, with those below them, had spent before the fork."""

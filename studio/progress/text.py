@@ -18,10 +18,10 @@ def dollars(cost: float | None) -> str:
     return f"${cost:,.2f}" if cost >= 1 or cost == 0 else f"${cost:.4f}"
 
 
-def spent(usage: Mapping[str, Any], unknown: str = "lost call") -> list[str]:
+def spent(usage: Mapping[str, Any]) -> list[str]:
     """Return the spent calls, tokens and, if known, dollars as texts, and what lost answers may have taken.
 
-    `unknown` is the noun for a call whose outcome is not known.
+    What is held for requests in flight is the last of them, where it is known.
     """
     calls, reused = int(usage.get("model_calls", 0)), int(usage.get("reused_calls", 0))
     tokens = int(usage.get("input_tokens", 0)) + int(usage.get("output_tokens", 0))
@@ -32,7 +32,10 @@ def spent(usage: Mapping[str, Any], unknown: str = "lost call") -> list[str]:
     if lost := int(usage.get("uncertain_calls", 0)):
         most, more = int(usage.get("uncertain_tokens", 0)), dollars(usage.get("uncertain_cost_usd") or None)
         beyond = f"up to {counted(most, 'token')}{f' ({more})' if more else ''} more of " if most else ""
-        parts.append(f"{beyond}{counted(lost, unknown)}")
+        parts.append(f"{beyond}{counted(lost, 'lost call')}")
+    if held := int(usage.get("held_calls", 0)):
+        most, cost = int(usage.get("held_tokens", 0)), dollars(usage.get("held_cost_usd") or None)
+        parts.append(f"up to {cost or counted(most, 'token')} held for {counted(held, 'call')} in flight")
     return parts
 
 

@@ -13,6 +13,7 @@ from ..progress.text import dollars, spent
 from ..terminal.console import stdout_console
 from ..terminal.escape import answer_text, safe, safe_line, safe_lines, short_id
 from ..terminal.tables import STATUS_STYLES, Column, ago, drawn, print_table
+from .executions import executions_line
 
 _CODE_LINES = 24
 _OUTPUT_LINES = 12
@@ -173,9 +174,9 @@ def _facts(run: dict[str, Any]) -> Iterator[tuple[str, Text]]:
         yield "", Text(safe_line(note, 300), style="dim")
     # The time of the execution under way is not saved yet.
     took = [] if run["step"] or run["status"] == "busy" or not run["seconds"] else [duration(run["seconds"])]
-    # A busy run still waits for these calls; in any other run their answers are lost.
-    unknown = "unanswered call" if run["status"] == "busy" else "lost call"
-    yield "Spent", Text(" · ".join([*spent(run["usage"] or {}, unknown), *took]))
+    yield "Spent", Text(" · ".join([*spent(run["usage"] or {}), *took]))
+    if (line := executions_line(run["executions"] or ())) and not run["step"]:
+        yield "Executed", Text(line)
     if run["status"] != "damaged":
         saved = "" if run["step"] else f", last saved {ago(run['updated'])}"
         yield "Begun", Text(f"{ago(run['created'])}{saved}")

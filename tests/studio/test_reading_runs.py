@@ -54,7 +54,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_list_prints_the_runs_with_their_status(rlm: Rlm, home: Path) -> None:
     listed = json.loads(rlm("list", "--json", "--home", str(home)).out)
-    keys = {"thread_id", "status", "question", "parent", "model", "turns", "model_calls", "cost_usd", "updated"}
+    keys = {"thread_id", "status", "question", "parent", "model", "turns", "model_calls", "cost_usd", "updated"} | {
+        *("held_calls", "held_cost_usd")
+    }
     assert [set(run) for run in listed] == [keys, keys]
     lines = rlm("list", "--home", str(home)).out.splitlines()
     assert lines[0].split() == ["THREAD", "STATUS", "TURNS", "CALLS", "COST", "UPDATED", "QUESTION"]

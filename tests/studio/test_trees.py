@@ -173,7 +173,8 @@ def test_json_lists_every_run_with_its_caller_as_the_parent(rlm: Rlm, home: Path
     listed = runs(rlm)
     assert len(listed) == 29 and [run["parent"] for run in listed.values()].count("tree") == 25
     assert set(listed["tree"]) == {
-        *("thread_id", "status", "question", "parent", "model", "turns", "model_calls", "cost_usd", "updated")
+        *("thread_id", "status", "question", "parent", "model", "turns", "model_calls", "cost_usd", "updated"),
+        *("held_calls", "held_cost_usd"),
     }
 
 
