@@ -35,6 +35,7 @@ STYLES = (
     "export",
     "runs",
     "input",
+    "values",
     "narrow",
     "print",
 )

@@ -4,6 +4,7 @@ from starlette.routing import Route
 
 from . import (
     actions,
+    compare,
     events,
     fork,
     input,
@@ -17,6 +18,7 @@ from . import (
 ROUTES: list[Route] = [
     *runs.ROUTES,
     *actions.ROUTES,
+    *compare.ROUTES,
     *fork.ROUTES,
     *input.ROUTES,
     *new_run.ROUTES,
