@@ -35,7 +35,7 @@ def side_by_side(left: str | None, right: str | None) -> list[SideRow]:
 
 
 def _lines(text: str | None) -> list[str]:
-    return [] if text is None else text.split("\n")
+    return [] if text is None else text.removesuffix("\n").split("\n")
 
 
 def _rows(was: list[str], now: list[str]) -> Iterator[SideRow]:

@@ -40,18 +40,27 @@ async def compare(request: Request) -> Response:
     for turn in found["turns"]:
         turn["sides"] = [(label, rows) for label in _LABELS if (rows := _rows(turn[label.lower()]))]
     variables = _variables(found["variables"])
-    answer = found["answer"]
+    answer, labels = found["answer"], _labels(found["from"], found["to"])
     return render(
         request,
         "compare.html",
         asked=asked,
         found=found,
+        labels=labels,
+        only={side: f"only {one}" if one == "now" else f"only in {one}" for side, one in labels.items()},
         verdict=_verdict(found),
         facts=[*_facts(found, sides), *_costs(found["cost"])],
         variables=variables[:_MOST_VARIABLES],
         more_variables=max(0, len(variables) - _MOST_VARIABLES),
         answer=side_by_side(_said(answer["from"]), _said(answer["to"])) if answer else None,
     )
+
+
+def _labels(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the sides are called: their runs, or the steps of the one run that they are of."""
+    if old["thread_id"] != new["thread_id"]:
+        return {"from": old["thread_id"], "to": new["thread_id"]}
+    return {side: f"step {one['step']}" if one["step"] else "now" for side, one in (("from", old), ("to", new))}
 
 
 _LABELS = ("Code", "Reply", "Output", "Error")
@@ -91,15 +100,19 @@ def _facts(found: Mapping[str, Any], sides: list[dict[str, Any]]) -> _Facts:
     for name in ("question", "status"):
         pair = found[name] or {side: about[name] for side, about in zip(("from", "to"), sides, strict=True)}
         facts.append((name.capitalize(), (str(pair["from"]), str(pair["to"]))))
-    if found["input"]:
-        facts.append(("Input", ("its own", "another one")))
+    if pair := found["input"]:
+        there = "another one" if pair["from"] else "its own"
+        facts.append(("Input", ("its own" if pair["from"] else "none yet", there if pair["to"] else "none yet")))
     return facts
+
+
+_NOTHING: Mapping[str, Any] = {"model_calls": 0, "reused_calls": 0, "cost_usd": 0.0}
 
 
 def _costs(cost: Mapping[str, Any] | None) -> _Facts:
     if not cost:
         return []
-    old, new = cost["from"] or {}, cost["to"] or {}
+    old, new = cost["from"] or _NOTHING, cost["to"] or _NOTHING
     named = (("model_calls", "Model calls"), ("reused_calls", "Reused"), ("cost_usd", "Cost"))
     facts: _Facts = [
         (label, (_number(old, key), _number(new, key))) for key, label in named if old.get(key) != new.get(key)
