@@ -57,7 +57,8 @@ class Runner:
 
     def __init__(self, deps: Dependencies, saver: RunSaver) -> None:
         self._deps = deps
-        self._stores = deps.stores
+        self.stores = deps.stores
+        """The stores of the home (`Stores`)."""
         self._active_runs = ActiveRuns(deps)
         self.queries = RunQueries(deps.stores)
         """Reads runs, steps and calls (`RunQueries`)."""
@@ -67,7 +68,7 @@ class Runner:
         self.notifier = Notifier(deps.stores, self._active_runs, self._graph)
         """Sends the notifications of runs (`Notifier`)."""
         self._executor = RunExecutor(deps.stores, self._active_runs, self._graph, self.notifier, tracing=deps.tracing)
-        children = ChildRuns(self._stores, self._active_runs, self._executor, self._graph, self.compiled)
+        children = ChildRuns(self.stores, self._active_runs, self._executor, self._graph, self.compiled)
         self._active_runs.bind_children(children)
         self._resuming = Resuming(deps, self._executor, self._graph, saver, self.notifier)
         self._batches = Batches(deps, self._active_runs, self._executor, self._resuming)
@@ -215,8 +216,8 @@ class Runner:
         Pass them to `resume(thread, **limits)`. They are empty for a sub-RLM, which spends from the budget of the run
         at the top of its tree. Raises UnknownThread.
         """
-        row = await self._stores.threads.get(await self.queries.resolve(thread))
-        return await limits_to_go_on(self._stores, self._graph, row)
+        row = await self.stores.threads.get(await self.queries.resolve(thread))
+        return await limits_to_go_on(self.stores, self._graph, row)
 
     async def decide(
         self,
@@ -270,17 +271,17 @@ class Runner:
         Raises UnknownThread; UsageError when there is no such step, or a change is invalid at it; ThreadExists when
         `into` is taken.
         """
-        row = await self._stores.threads.get(await self.queries.resolve(thread))
+        row = await self.stores.threads.get(await self.queries.resolve(thread))
         models = given_models(changes)
         limits = raised_limits(row.limits, {**limits_among(changes)})
-        step_state = await state_at(self._stores, self._graph, row, step)
+        step_state = await state_at(self.stores, self._graph, row, step)
         edits = Changes(code, set or {}, question, answers or {}, fresh, models)
         if change := change_at(row.start, step_state.state, models):
             await check_change(change.settings, limits, self._deps)
 
         async def make(target: str) -> None:
             (on_event or ignore_event)({"event": "named", "thread_id": target})
-            await make_fork(self._stores, self.compiled, step_state, target, edits, limits)
+            await make_fork(self.stores, self.compiled, step_state, target, edits, limits)
 
         if into:
             await make(check_name(into))
@@ -311,7 +312,7 @@ class Runner:
         Return whether there was one; its `run` or `resume` then returns with the status `stopped`. Another process is
         asked to stop it, and does so within a second. A sub-RLM is stopped with the run at the top of its tree.
         """
-        return self._executor.stop(thread) or await request_stop(self._stores, thread)
+        return self._executor.stop(thread) or await request_stop(self.stores, thread)
 
     async def stop_all(self) -> bool:
         """Stop every run of this process. Return whether there was any."""
@@ -323,18 +324,18 @@ class Runner:
 
     async def named_by_server(self, thread_id: str) -> str:
         """Return the name of the run that a thread of LangGraph's server is (`langgraph_ids.py`)."""
-        return await run_name(self._stores.threads, thread_id)
+        return await run_name(self.stores.threads, thread_id)
 
     def watch(self) -> IndexWatch:
         """Return a watch that sees changes in the index of runs made by any process."""
-        return IndexWatch(self._stores)
+        return IndexWatch(self.stores)
 
     async def verify(self, thread: str) -> Report:
         """Read and check every stored byte that a run needs, and return a report. Raises UnknownThread.
 
         What is damaged is in the report, and is not raised.
         """
-        return await verify_run(self._stores, thread)
+        return await verify_run(self.stores, thread)
 
     async def delete(self, thread: str) -> Deleted:
         """Delete a run and its child runs, at once or not at all, and return their names.
@@ -342,7 +343,7 @@ class Runner:
         Raises UnknownThread, and RunBusy while a process runs one of them.
         Its forks stay as they are. Texts and blobs that only it needed are freed by `gc`.
         """
-        return await delete_runs(self._stores, thread)
+        return await delete_runs(self.stores, thread)
 
     async def gc(self, *, older_than: float | None = None, dry_run: bool = False) -> Collected:
         """Free data that no run needs, except data that was needed within the last hour, and return what was freed.
@@ -351,4 +352,4 @@ class Runner:
         reviewer, that run, or that are damaged. `dry_run`: free and delete nothing, and return what would be. Raises
         StoreError.
         """
-        return await tidy(self._stores, older_than, dry_run=dry_run, failpoint=self._deps.failpoint)
+        return await tidy(self.stores, older_than, dry_run=dry_run, failpoint=self._deps.failpoint)

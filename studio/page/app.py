@@ -19,7 +19,7 @@ from .errors import http_error, known_error, unexpected_error
 from .home import HomeOpener
 from .live import Live
 from .open_documents import OpenDocuments
-from .rendering import POLICY, SCRIPTS, STATIC, STYLE_SHEET, style_sheet
+from .rendering import POLICY, SCRIPTS, STATIC, STYLE_SHEET, digest_of_scripts, style_sheet
 from .screens import ROUTES
 from .uploads import Uploads
 
@@ -61,6 +61,8 @@ class _App(Starlette):
 def create_app(opener: HomeOpener) -> Starlette:
     """Return the application over a home. Its lifespan closes the home; nothing in it checks who asks."""
 
+    # Now, because LangGraph's server forbids looking into a folder during a request.
+    digest_of_scripts()
     live, uploads = Live(opener), Uploads()
 
     @asynccontextmanager

@@ -37,15 +37,19 @@ class PageHome:
 class HomeOpener:
     """Opens the home for the page, and keeps it open."""
 
-    def __init__(self, home: Path, *, read_only: bool = False, stores: Stores | None = None) -> None:
-        """`read_only`: show a copy of it and change nothing. `stores`: those of a server that has opened it already."""
+    def __init__(self, home: Path, *, read_only: bool = False) -> None:
+        """`read_only`: show a copy of it and change nothing."""
         self.home = home.absolute()
         self.read_only = read_only
-        self._shared = stores
+        self._shared: Stores | None = None
         self._opened: PageHome | None = None
         self._file: tuple[int, int] | None = None
         self._closing = contextlib.AsyncExitStack()
         self._lock = asyncio.Lock()
+
+    def share(self, stores: Stores) -> None:
+        """Use the stores of a server that has opened the home already, and that closes it."""
+        self.home, self._shared = stores.home, stores
 
     @contextlib.asynccontextmanager
     async def closing(self) -> AsyncGenerator[None]:

@@ -3,24 +3,29 @@
 LangGraph adds its routes to this application and leaves its middleware outermost, so that the guard stands before
 every route; `tests/e2e/server_safety` asks each of them without a token.
 
-It has one page so far, without script, style or anything from elsewhere. A client whose request cannot be done gets the
-same sentence as on the command line.
+The page of `rlm view` is mounted below `/rlm`. A client whose request cannot be done gets the same sentence as on the
+command line.
 """
 
+import os
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, cast
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.routing import Route
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
 
 from ...graph.serve import opened_runner
+from ...graph.wiring import DEFAULT_HOME
 from ...state.errors import LeaseLost, RlmError, RunBusy, ThreadExists, UnknownThread, UsageError
+from ..page.app import create_app
+from ..page.home import HomeOpener
 from ..serving.guard import Guard
 from ..serving.token import current_access
 from .langgraph_api_compat import mount_prefix
@@ -29,19 +34,9 @@ from .thread_sync import keep_known
 
 ENTRANCE = "/rlm"
 """The page whose URL, with the token, is printed at the start."""
-ENTRANCE_PAGE = """<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><title>rlm</title></head>
-<body>
-<h1>rlm</h1>
-<p>This browser is let in until the server stops. LangGraph's Agent Server answers here:</p>
-<ul>
-<li><a href="/info">what this server is</a></li>
-<li><a href="/openapi.json">its routes (OpenAPI)</a></li>
-</ul>
-</body>
-</html>
-"""
+_opener = HomeOpener(Path(os.environ.get("RLM_HOME") or DEFAULT_HOME))
+page = create_app(_opener)
+"""The page of the same home as `rlm view` serves it, over the stores of the runner."""
 
 
 async def refused(request: Request, error: Exception) -> Response:
@@ -64,9 +59,21 @@ def _status(error: Exception) -> HTTPStatus:
 
 
 async def entrance(request: Request) -> Response:
-    """Return the page that the printed URL leads to."""
-    del request
-    return HTMLResponse(ENTRANCE_PAGE)
+    """Lead to the page."""
+    query = request.url.query
+    return RedirectResponse(f"{ENTRANCE}/{'?' if query else ''}{query}", 303)
+
+
+async def root(request: Request) -> Response:
+    """Lead a browser to the page, and tell anything else that the server is well, as LangGraph's own route does."""
+    if "text/html" in request.headers.get("accept", ""):
+        return await entrance(request)
+    return JSONResponse({"ok": True})
+
+
+def end_streams() -> None:
+    """End the page's streams of events: the server stops, and would wait for them."""
+    page.state.live.end()
 
 
 @asynccontextmanager
@@ -75,7 +82,10 @@ async def lifespan(application: Starlette) -> AsyncGenerator[None]:
     _not_below_a_prefix()
     async with AsyncExitStack() as living:
         living.push_async_callback(stop_runs, application, current_access())
-        await living.enter_async_context(keep_known(await opened_runner()))
+        runner = await opened_runner()
+        await living.enter_async_context(keep_known(runner))
+        _opener.share(runner.stores)
+        await living.enter_async_context(page.router.lifespan_context(page))
         _announce_token()
         yield
 
@@ -97,7 +107,11 @@ def _announce_token() -> None:
 
 
 app = Starlette(
-    routes=[Route(ENTRANCE, entrance, methods=["GET"], include_in_schema=False)],
+    routes=[
+        Route("/", root, methods=["GET"], include_in_schema=False),
+        Route(ENTRANCE, entrance, methods=["GET"], include_in_schema=False),
+        Mount(ENTRANCE, page),
+    ],
     middleware=[Middleware(cast(Any, Guard), pages=ENTRANCE)],
     exception_handlers={RlmError: refused},
     lifespan=lifespan,

@@ -82,6 +82,9 @@ def _serve(serving: Serving, ready: Callable[[], None], stopping: Callable[[], N
 
 
 async def _until_stopped(server: Server, serving: Serving, application: Any, stopping: Callable[[], None]) -> bool:
+    # Imported now: it reads the environment that LangGraph's server has been given.
+    from .app import end_streams
+
     ending: list[asyncio.Task[None]] = []
 
     async def end() -> None:
@@ -94,6 +97,7 @@ async def _until_stopped(server: Server, serving: Serving, application: Any, sto
     def stop() -> None:
         _end_soon()
         stopping()
+        end_streams()
         ending.append(asyncio.ensure_future(end()))
 
     with Stopping(stop):

@@ -73,7 +73,7 @@ class Guard:
         match judgement:
             case Rejected(status, reason):
                 _logger.info("refused %s %r: %d %s", head.method, head.path[:200], status, reason)
-                await _refusal(head, judgement, page=page)(scope, receive, send)
+                await _refusal(head, judgement)(scope, receive, send)
             case Allowed("preflight"):
                 await _preflight(head)(scope, receive, send)
             case Allowed():
@@ -123,7 +123,7 @@ def _enter(head: RequestHead, given: _Credentials, access: Access) -> ASGIApp:
     if refused is None and not (access.has_token(given.tokens) or access.take_ticket(given.tickets)):
         refused = Rejected(401, "That is not the token of this server. Each start has another one.")
     if refused:
-        return _refusal(head, refused, page=True)
+        return _refusal(head, refused)
     # Two slashes at the beginning would lead to another host.
     path = "/" + quote(head.path.lstrip("/"))
     response = RedirectResponse(f"{path}?{urlencode(given.others)}" if given.others else path, status_code=303)
@@ -173,12 +173,12 @@ _REFUSAL_PAGE = """<!doctype html>
 """
 
 
-def _refusal(head: RequestHead, refused: Rejected, *, page: bool) -> ASGIApp:
+def _refusal(head: RequestHead, refused: Rejected) -> ASGIApp:
     if head.kind == "websocket":
         # Before it was accepted: the client sees 403.
         return WebSocketClose(code=1008, reason=refused.reason[:100])
     headers = {"www-authenticate": "Bearer"} if refused.status == 401 else None
-    if page and "text/html" in (head.one("accept") or ""):
+    if "text/html" in (head.one("accept") or ""):
         text = _REFUSAL_PAGE.format(status=refused.status, reason=escape(refused.reason))
         return HTMLResponse(text, refused.status, headers)
     return JSONResponse({"detail": refused.reason}, refused.status, headers)

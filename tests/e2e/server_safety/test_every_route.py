@@ -25,8 +25,10 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> Routes:
         check=True,
     )
     found = [(str(path), [str(method) for method in methods]) for path, methods in json.loads(listed.stdout)]
-    # LangGraph's own without its `auth`, LangGraph's own with it, and ours.
+    # LangGraph's own without its `auth`, LangGraph's own with it, and ours: the page, its events, forms and files.
     assert {"/ok", "/openapi.json", "/threads/search", "/runs/stream", "/rlm"} <= {path for path, _ in found}
+    page = {path for path, _ in found if path.startswith("/rlm/")}
+    assert {"/rlm/", "/rlm/events", "/rlm/runs/{thread}/events", "/rlm/static/style.css", "/rlm/static"} <= page
     return found
 
 

@@ -66,7 +66,7 @@ def test_langgraph_dev_makes_the_same_checks_as_rlm_dev(plain: Served) -> None:
         assert plain.search(headers) == status
     for path in ("/ok", "/info", "/metrics", "/openapi.json", "/rlm", "/"):
         assert plain.ask("GET", path).status_code == 401
-        assert plain.ask("GET", path, plain.key).status_code == 200
+        assert plain.ask("GET", path, plain.key).status_code == (303 if path == "/rlm" else 200)
     assert plain.ask("GET", "/docs", plain.key).status_code == 404
     preflight = {"origin": "http://evil.example", "access-control-request-method": "GET"}
     foreign = plain.ask("OPTIONS", "/info", preflight)
