@@ -19,6 +19,7 @@ from ..state.threads import Thread
 from ..state.usage import UsageTotals
 from ..state.wording import counted
 from .queries import run_summary
+from .spent import Spent, spent_by
 
 PER_PAGE = 50
 MOST_ASKING = 8
@@ -48,8 +49,8 @@ class RunsNow:
     """Entries of `rlm list --json` of runs that wait for a person, each with `asks`: for what, in words."""
     waiting_count: int
     running: list[dict[str, Any]]
-    """Entries of `rlm list --json` of runs that a process runs now, each with `limits`, `held_usd` and `held_calls`
-    (what is reserved for requests in flight), `seconds` (of earlier executions) and `begun` (seconds since 1970)."""
+    """Entries of `rlm list --json` of runs that a process runs now, each with `limits`, `seconds` (of earlier
+    executions) and `begun` (seconds since 1970)."""
     running_count: int
 
 
@@ -136,9 +137,9 @@ def _key(place: Place) -> tuple[float, str]:
 
 
 async def _summaries(stores: Stores, rows: list[Thread], alive: Collection[str]) -> list[dict[str, Any]]:
-    spent = await _spent(stores, rows)
+    spent = await spent_by(stores, await _spent(stores, rows), alive)
     return [
-        {**run_summary(row, row.thread_id in alive, spent.get(row.thread_id, UsageTotals())), "fork_of": row.parent}
+        {**run_summary(row, row.thread_id in alive, spent.get(row.thread_id, Spent())), "fork_of": row.parent}
         for row in rows
     ]
 
@@ -212,15 +213,12 @@ async def _asks(stores: Stores, thread_id: str) -> str:
 
 
 async def _under_way(stores: Stores, row: Thread) -> dict[str, Any]:
-    settled = await stores.spending.by(row.thread_id, in_flight=False)
-    spent = await stores.spending.by(row.thread_id)
+    known = {row.thread_id: await stores.spending.by(row.thread_id)}
+    spent = (await spent_by(stores, known, known))[row.thread_id]
     last = await _last_execution(stores, row.thread_id)
-    most, known = spent.uncertain.most_cost, settled.uncertain.most_cost
     return {
-        **run_summary(row, True, settled),
+        **run_summary(row, True, spent),
         "limits": row.limits.model_dump(),
-        "held_usd": None if most is None or known is None else max(0.0, most - known),
-        "held_calls": spent.uncertain.calls - settled.uncertain.calls,
         "seconds": row.seconds,
         "begun": last.begun if last and last.ended is None else row.created,
     }

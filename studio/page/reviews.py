@@ -23,6 +23,7 @@ from .markup import code_lines
 CALLS_A_PAGE = 20
 _MOST_LINES = 5_000
 _TURNS_BACK = 3
+_LEAST_SHARED, _MOST_SHARED = 20, 2_000
 _MOST_EDITED = 200_000
 """Characters of an editable text beyond which it is edited by the command line."""
 
@@ -50,6 +51,8 @@ class ShownRequest:
     calls: Sequence[ShownCall] = ()
     """The sub-calls of one page."""
     count: int = 0
+    shared: str = ""
+    """The beginning that the prompts of the page have in common."""
     editable: str | None = None
     """The part that may be edited, as a text; None when nothing may be, or it is too long for a form."""
 
@@ -86,15 +89,29 @@ def shown_request(request: Request, page: int, before: tuple[int, str] | None) -
     same: dict[str, str] = {}
     parts = [tuple(parts_of(call, same)) for call in calls]
     first = (page - 1) * CALLS_A_PAGE
+    here = parts[first : first + CALLS_A_PAGE]
     hidden = [warning(marked(text).hidden) for call in parts for _, text in call]
     return ShownRequest(
         request=request,
         purpose=purpose(request),
         warnings=[one for one in dict.fromkeys(hidden) if one][:5],
-        calls=[ShownCall(call) for call in parts[first : first + CALLS_A_PAGE]],
+        calls=[ShownCall(call) for call in here],
+        shared=_shared([call[0][1] for call in here if call]),
         count=len(calls),
         editable=_editable(request),
     )
+
+
+def _shared(prompts: Sequence[str]) -> str:
+    """Return the words with which all the prompts begin, where that is worth saying."""
+    if len(prompts) < 2:
+        return ""
+    # Whatever begins the first and the last of them in order begins all.
+    first, last = min(prompts)[:_MOST_SHARED], max(prompts)[:_MOST_SHARED]
+    same = next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
+    beginning = first[:same]
+    words = beginning[: max(beginning.rfind(" "), beginning.rfind("\n")) + 1]
+    return words if len(words) >= _LEAST_SHARED else ""
 
 
 def _code(request: Request, code: str, before: tuple[int, str] | None) -> ShownRequest:

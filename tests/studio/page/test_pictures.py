@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from durable_rlm.graph.run_times import ChildRun, RunTimes
-from durable_rlm.state.executions import Execution
+from durable_rlm.state.executions import Execution, ExecutionOutcome
 from durable_rlm.state.turn_rows import TurnRow
 from durable_rlm.studio.page.pictures.coverage_bar import coverage_bar
 from durable_rlm.studio.page.pictures.scale import Scale
@@ -18,14 +18,23 @@ DAY = 86_400.0
 def turn(number: int, at: float, *, cost: float = 0.1) -> TurnRow:
     """Return a turn of ten seconds: the model writes four, code runs six, of which it waits four for its calls."""
     return TurnRow(
-        **{"turn": number, "status": "ok", "asked": at, "planned": at + 4, "began": at + 4, "ended": at + 10},
-        **{"calls": 5, "cost": cost, "input_tokens": 100, "first_call": at + 5, "last_call": at + 9},
+        turn=number,
+        status="ok",
+        asked=at,
+        planned=at + 4,
+        began=at + 4,
+        ended=at + 10,
+        calls=5,
+        cost=cost,
+        input_tokens=100,
+        first_call=at + 5,
+        last_call=at + 9,
     )
 
 
 def times(*turns: TurnRow, executions: tuple[Execution, ...] = (), **more: Any) -> RunTimes:
     ended = max(one.ended or 0.0 for one in turns)
-    known = {"begin": turns[0].asked, "end": ended, "alive": False, "children": (), "flights": ()}
+    known: dict[str, Any] = {"begin": turns[0].asked, "end": ended, "alive": False, "children": (), "flights": ()}
     return RunTimes(turns=turns, executions=executions, **{**known, **more})
 
 
@@ -47,7 +56,8 @@ def test_a_wait_for_a_person_is_folded_and_said() -> None:
 
 
 def test_a_kill_is_told_from_a_stop() -> None:
-    for outcome, why in [("killed", "was killed; went on"), ("stopped", "was stopped; went on")]:
+    cases: list[tuple[ExecutionOutcome, str]] = [("killed", "was killed; went on"), ("stopped", "was stopped; went on")]
+    for outcome, why in cases:
         executions = (Execution(1, "started", 0.0, 10.0, outcome), Execution(2, "resumed", 500.0, 510.0, "answered"))
         found = times(turn(1, 0.0), turn(2, 500.0), executions=executions)
         assert Scale(found).folds[0].why.startswith(why)
