@@ -1,13 +1,12 @@
 """The summary of a run: its answer, what speaks for and against it, its time, turns and sub-RLMs."""
 
 import sqlite3
-from functools import partialmethod
 from pathlib import Path
 
 import pytest
 
 from durable_rlm.state.home_access import DATABASE
-from durable_rlm.studio.page.coverage_cache import CoverageCache
+from durable_rlm.studio.page.background import Work
 
 from .conftest import Page, Screen
 from .saved_runs import HOSTILE
@@ -48,7 +47,7 @@ def nothing_broke_out(screen: Screen) -> None:
 
 async def test_a_document_that_nobody_looked_at_is_said_first(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     # However long numpy takes to import.
-    monkeypatch.setattr(CoverageCache, "look", partialmethod(CoverageCache.look, wait=60))
+    monkeypatch.setattr(Work, "soon", Work.at_last)
     screen = await page.get("/runs/contracts")
     [notice] = screen.find("//p[@class='notice']")
     assert "1 of 3 documents no model has seen: never.txt" in " ".join(notice.text_content().split())

@@ -65,6 +65,7 @@ async def test_a_running_run_says_how_far_it_is_and_what_it_may_take(own_home: P
     changed(
         own_home,
         ("UPDATE threads SET status = 'running' WHERE thread_id = 'tree'", ()),
+        ("UPDATE executions SET ended = NULL, outcome = NULL WHERE thread_id = 'tree'", ()),
         (
             "INSERT OR REPLACE INTO leases (thread_id, token, owner, renewed) VALUES ('tree', 9, ?, 0)",
             (json.dumps(this_process()),),
