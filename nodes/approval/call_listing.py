@@ -7,13 +7,17 @@ those that are slices of the input are stored as places in it.
 """
 
 import asyncio
+import codecs
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any, cast
 
 from ...state.approval_records import ActionRequest
 from ...state.blobs.store import Blobs
+from ...state.blobs.text_parts import TextReader
 from ...state.blobs.texts import Texts, well_formed
 from ...state.call_keys import digest
 from ...state.errors import StoreError
@@ -32,19 +36,30 @@ CONTEXT_SHOWN = 4 << 20
 Call = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Expected:
+    """The tokens and the cost that a waiting call is expected to take."""
+
+    model: str
+    input_tokens: int
+    output_at_most: int
+    cost: float | None
+    """US dollars at most, None when the model's price is not known."""
+
+
 async def stored_listing(
-    parked: Sequence[ParkedCall], models: Sequence[str], texts: Texts, source: str | None
+    parked: Sequence[ParkedCall], expected: Sequence[Expected], texts: Texts, source: str | None
 ) -> dict[str, Any]:
     """Store the listing of the calls. Return what of it is in the action request.
 
-    `models` are the models' names; `source` is the blob that prompts may have been cut from.
+    `expected` is of each call; `source` is the blob that prompts may have been cut from.
     """
-    text, facts = await asyncio.to_thread(_listing, parked, models)
+    text, facts = await asyncio.to_thread(_listing, parked, expected)
     return {**facts, "listed": await texts.put(text, source=source)}
 
 
-def _listing(parked: Sequence[ParkedCall], models: Sequence[str]) -> tuple[str, dict[str, Any]]:
-    calls = [_call(one, model) for one, model in zip(parked, models, strict=True)]
+def _listing(parked: Sequence[ParkedCall], expected: Sequence[Expected]) -> tuple[str, dict[str, Any]]:
+    calls = [_call(one, about) for one, about in zip(parked, expected, strict=True)]
     schemas: dict[str, Any] = {}
     contexts: dict[str, ContextRef] = {}
     heads: list[Call] = []
@@ -65,9 +80,14 @@ def _listing(parked: Sequence[ParkedCall], models: Sequence[str]) -> tuple[str, 
     return "".join([listing, "\n", *(call["prompt"] for call in calls)]), facts
 
 
-def _call(one: ParkedCall, model: str) -> Call:
+def _call(one: ParkedCall, expected: Expected) -> Call:
     call, prompt = one.call, well_formed(one.call.prompt)
-    listed: Call = {"key": one.key, "kind": call.kind, "model": model, "prompt": prompt, "chars": len(prompt)}
+    listed: Call = {"key": one.key, "kind": call.kind, "model": expected.model, "prompt": prompt, "chars": len(prompt)}
+    listed |= {
+        "estimated_input_tokens": expected.input_tokens,
+        "output_tokens_at_most": expected.output_at_most,
+        "estimated_cost_usd": expected.cost,
+    }
     if call.max_tokens:
         listed["max_tokens"] = call.max_tokens
     if call.schema is not None:
@@ -130,13 +150,19 @@ async def whole_request(value: Mapping[str, Any], texts: Texts, blobs: Blobs, *,
 def _calls(text: str, blobs: Blobs, cut_at: int | None) -> list[Call]:
     head, _, prompts = text.partition("\n")
     listing: dict[str, Any] = json.loads(head)
-    seen: dict[str, str] = {}
-    calls: list[Call] = []
     at = 0
     for call in listing["calls"]:
         until = at + call["chars"]
         call["prompt"] = prompts[at : min(until, at + cut_at) if cut_at else until]
         at = until
+    return _with_schemas(listing, listing["calls"], blobs, cut_at)
+
+
+def _with_schemas(listing: Mapping[str, Any], listed: Sequence[Call], blobs: Blobs, cut_at: int | None) -> list[Call]:
+    """Return calls with their schemas and contexts, which several of them may have in common."""
+    seen: dict[str, str] = {}
+    calls: list[Call] = []
+    for call in listed:
         if name := call.get("schema"):
             schema = listing["schemas"][name]
             call["schema"] = json.dumps(schema)[:cut_at] if cut_at and call["schema_chars"] > cut_at else schema
@@ -148,6 +174,64 @@ def _calls(text: str, blobs: Blobs, cut_at: int | None) -> list[Call]:
                 context["text_at"] = first
         calls.append(call)
     return calls
+
+
+@dataclass(frozen=True)
+class ListedCalls:
+    """A page of a listing: calls as `with_calls` has them, of which the texts are cut to their beginnings."""
+
+    calls: list[Call]
+    count: int
+    """The calls of the whole listing."""
+
+
+def listed_calls(text: TextReader, blobs: Blobs, first: int, most: int, cut_at: int) -> ListedCalls:
+    """Return the `most` calls of a listing from number `first` on, counted from 1, each text to `cut_at` characters.
+
+    The listing is read piece by piece: of all prompts no more is held than is returned. Raises StoredDataDamaged.
+    """
+    pieces = _decoded(text)
+    begun: list[str] = []
+    rest = ""
+    for piece in pieces:
+        head, newline, rest = piece.partition("\n")
+        begun.append(head)
+        if newline:
+            break
+    listing: dict[str, Any] = json.loads("".join(begun))
+    every: list[Call] = listing["calls"]
+    chosen = every[first - 1 : first - 1 + most]
+    start = sum(call["chars"] for call in every[: first - 1])
+    for call, prompt in zip(chosen, _cut_out(chain([rest], pieces), start, chosen, cut_at), strict=True):
+        call["prompt"] = prompt
+    return ListedCalls(_with_schemas(listing, chosen, blobs, cut_at), len(every))
+
+
+def _decoded(text: TextReader) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    for chunk in text.chunks():
+        yield decoder.decode(chunk)
+
+
+def _cut_out(pieces: Iterator[str], start: int, calls: Sequence[Call], cut_at: int) -> list[str]:
+    """Return the beginnings of the prompts, of which the first begins at character `start` of what follows."""
+    ends: list[tuple[int, int]] = []
+    for call in calls:
+        ends.append((start, start + min(call["chars"], cut_at)))
+        start += call["chars"]
+    parts: list[list[str]] = [[] for _ in calls]
+    at, reached = 0, 0
+    # To the end of the text, where its hash is compared.
+    for piece in pieces:
+        until = at + len(piece)
+        for place in range(reached, len(ends)):
+            begin, end = ends[place]
+            if begin >= until:
+                break
+            parts[place].append(piece[max(0, begin - at) : end - at] if end > at else "")
+            reached = place if end > until else place + 1
+        at = until
+    return ["".join(one) for one in parts]
 
 
 def _beginning(stored: ContextRef, blobs: Blobs, most: int) -> str:

@@ -32,7 +32,7 @@ from ..models.structured_output import estimate_request
 from ..runtime.answers import answer_to_review
 from ..runtime.output_limits import SUB_OUTPUT_TOKENS, output_limit
 from ..runtime.parked_calls import ParkedCall, ParkedCalls, WaitingChild
-from .call_listing import hashed, stored_listing
+from .call_listing import Expected, hashed, stored_listing
 from .code_policy import reasons_to_look
 
 if TYPE_CHECKING:
@@ -129,7 +129,8 @@ async def _calls_action(run: "ActiveRun", parked: Sequence[ParkedCall], turn: in
     costs = [model.cost_usd(tokens, limit) for model, tokens, limit in zip(models, inputs, limits, strict=True)]
     known = [cost for cost in costs if cost is not None]
     children = sum(call.kind == "rlm" and run.settings.max_depth > 1 for call in calls)
-    listing = await stored_listing(parked, [model.name for model in models], texts, run.pack)
+    each = zip([model.name for model in models], inputs, limits, costs, strict=True)
+    listing = await stored_listing(parked, [Expected(*one) for one in each], texts, run.pack)
     sub_rlms = f", {children:,} of them sub-RLMs, whose own requests are not in the estimate" if children else ""
     return _item_of_turn(
         run,
