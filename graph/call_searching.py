@@ -20,7 +20,7 @@ from typing import Self
 
 from ..nodes.runtime.dependencies import Stores
 from ..state.call_search.file import SLOTS, DamagedFile, FileInUse, Marks, WordsFile, marks_in
-from ..state.call_search.filling import is_of_home, read, touched_runs, write, write_runs
+from ..state.call_search.filling import Read, is_of_home, read, touched_runs, write, write_runs
 from ..state.call_search.finding import Hit, Where, call_candidates, look_up, run_candidates
 from ..state.call_search.own_words import CUT, MOST
 from ..state.call_search.query import Query
@@ -32,6 +32,8 @@ FILL_SECONDS = 1.5
 """Seconds for which a search reads what is new before it looks for anything."""
 LOOK_SECONDS = 0.2
 """Seconds after which a search returns what it has found, and where to go on."""
+_MOST_CHARACTERS, _MOST_READING = 2_000_000, 0.5
+"""Characters and seconds of reading after which the file is written."""
 _RUNS_AT_ONCE = 50
 _PAUSE = 0.05
 _MOST_TRIES = 3
@@ -164,10 +166,16 @@ class CallSearch:
     async def _step(self) -> bool:
         """Read some calls; return whether nothing is left."""
         blobs, marks = self._stores.blobs, await self._marks()
-        found = await self._stores.database.look(lambda connection: read(connection, blobs, marks))
-        if found.after != marks:
+        found: list[Read] = []
+        size, until = 0, monotonic() + _MOST_READING
+        while size <= _MOST_CHARACTERS and monotonic() < until and not (found and found[-1].complete):
+            found.append(
+                await self._stores.database.look(lambda connection, marks=marks: read(connection, blobs, marks))
+            )
+            marks, size = found[-1].after, size + found[-1].size
+        if found[-1].after != found[0].before:
             await self._write(lambda file: write(file, found))
-        return bool(found.complete)
+        return found[-1].complete
 
     async def _step_of_runs(self) -> bool:
         """Read some runs that were touched; return whether nothing is left."""

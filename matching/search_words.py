@@ -22,6 +22,7 @@ _WORDS = ("L", "N", "Co", "Mn", "Mc")
 _PLAIN_ASCII = bytes(ord(chr(code).lower()) if code < 128 and chr(code).isalnum() else 32 for code in range(256))
 _PLAIN_BYTES = _PLAIN_ASCII[:128] + bytes(range(128, 256))
 _FIRST_WITHOUT_BLANKS = "\u0e00"
+_SHORT_RUN, _MOST_RUNS = 16, 20_000
 _NOT_ASCII = re.compile("[^\x00-\x7f]+")
 _ACCENTS = frozenset(
     map(ord, "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u0309\u030a\u030b\u030c\u030f\u0311\u031b")
@@ -96,7 +97,7 @@ def folded_words(text: str) -> str:
     """Return the words of a text, folded, with blanks between them; pairs of characters where there are no blanks."""
     if text.isascii():
         return text.encode().translate(_PLAIN_ASCII).decode()
-    text = _NOT_ASCII.sub(_folded_run, unicodedata.normalize("NFC", text))
+    text = _NOT_ASCII.sub(lambda run: _FOLDED_RUNS[run.group()], unicodedata.normalize("NFC", text))
     return text.encode().translate(_PLAIN_BYTES).decode()
 
 
@@ -139,10 +140,17 @@ class _FoldedWords(dict[int, str]):
         return found
 
 
-def _folded_run(run: "re.Match[str]") -> str:
-    text = run.group().translate(_FOLDED_WORDS)
-    return _RUN.sub(_pairs, text) if max(text, default="") >= _FIRST_WITHOUT_BLANKS else text
+class _FoldedRuns(dict[str, str]):
+    """Runs of characters beyond ASCII as they are in folded words: the short ones, which repeat, are kept."""
+
+    def __missing__(self, run: str) -> str:
+        text = run.translate(_FOLDED_WORDS)
+        found = _RUN.sub(_pairs, text) if max(text, default="") >= _FIRST_WITHOUT_BLANKS else text
+        if len(run) <= _SHORT_RUN and len(self) < _MOST_RUNS:
+            self[run] = found
+        return found
 
 
 _FOLDED = _Folded()
 _FOLDED_WORDS = _FoldedWords()
+_FOLDED_RUNS = _FoldedRuns()

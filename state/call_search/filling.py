@@ -1,7 +1,7 @@
 """Reads what is new in a home into its file of words, a step at a time.
 
-A step reads the home (`read`), which must not wait for anything, and then writes the file (`write`), in one
-transaction with how far it has come. The order of rows is that in which they were committed, so that none is missed:
+A step reads the home (`read`), which must not wait for anything. Some steps later the file is written (`write`), in one
+transaction with how far they have come. The order of rows is that in which they were committed, so that none is missed:
 first the outcomes of known rows, by the number that each outcome gets, then new rows with the outcomes they have.
 """
 
@@ -146,15 +146,16 @@ def _seal(key: str) -> bytes:
     return str(key).encode("utf-8", "replace")
 
 
-def write(file: WordsFile, found: Read) -> None:
-    """Add what was read to the file. Raises FileInUse also when another process has read the same meanwhile."""
+def write(file: WordsFile, found: Sequence[Read]) -> None:
+    """Add what was read in steps, one after another. Raises FileInUse when another process was faster."""
     with file.writing() as (connection, marks):
-        if marks != replace(found.before, touched=marks.touched):
+        if marks != replace(found[0].before, touched=marks.touched):
             raise FileInUse
-        documents = [(seq * SLOTS, text) for seq, text in found.prompts if text]
-        documents += list(_numbered(connection, found))
-        add(connection, "words", sorted(documents))
-        set_marks(connection, replace(found.after, touched=marks.touched))
+        for one in found:
+            documents = [(seq * SLOTS, text) for seq, text in one.prompts if text]
+            documents += list(_numbered(connection, one))
+            add(connection, "words", sorted(documents))
+        set_marks(connection, replace(found[-1].after, touched=marks.touched))
 
 
 def _numbered(connection: sqlite3.Connection, found: Read) -> Iterator[tuple[int, str]]:
@@ -192,5 +193,6 @@ def add(connection: sqlite3.Connection, table: str, documents: list[tuple[int, s
     connection.executemany(f"INSERT INTO {table} (rowid, text) VALUES (?, ?)", words)
     [known] = connection.execute("SELECT count(*) FROM (SELECT 1 FROM terms LIMIT ?)", (MOST_TERMS,)).fetchone()
     if known < MOST_TERMS:
-        terms = {term for term in " ".join(text for _, text in words).split() if len(term) <= LONGEST_TERM}
-        connection.executemany("INSERT OR IGNORE INTO terms VALUES (?)", ((term,) for term in terms))
+        terms = set(" ".join(text for _, text in words).split())
+        short = ((term,) for term in terms if len(term) <= LONGEST_TERM)
+        connection.executemany("INSERT OR IGNORE INTO terms VALUES (?)", short)

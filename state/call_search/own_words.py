@@ -12,8 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from ..blobs.deltas import DeltaError, TextDelta
-from ..blobs.store import HASH_LENGTH, Blobs, content_hash
-from ..errors import StoredDataDamaged
+from ..blobs.store import Blobs, content_hash
 from ..evidence.recorded import PACK_LENGTH, ranges_in
 
 MOST = 1 << 20
@@ -46,49 +45,45 @@ class OwnWords:
 
         `places`: what its row records of the parts of the input that it held.
         """
-        whole = self._stored(name)
-        if whole is None:
-            return self._literals(name)
-        return (self._without(whole, places) if places else whole)[:MOST]
+        whole = self._row("texts", name)
+        if whole is None and (delta := self._delta(name)):
+            return "".join(piece if isinstance(piece, str) else CUT for piece in delta.pieces)[:MOST]
+        text = self._whole(name, whole)
+        return (self._without(text, places) if places else text)[:MOST]
 
     def of_text(self, name: str) -> str:
-        """Return the text with this hash, up to `MOST` characters; empty when damaged."""
-        whole = self._stored(name)
-        # An answer may be cut from the input, too: it is searched whole.
-        return (self._assembled(name) if whole is None else whole)[:MOST]
+        """Return the text with this hash, up to `MOST` characters, passages of the input too; empty when damaged."""
+        whole = self._row("texts", name)
+        if whole is None and (delta := self._delta(name)):
+            return self._assembled(delta)[:MOST]
+        return self._whole(name, whole)[:MOST]
 
-    def _stored(self, name: str) -> str | None:
-        """Return the text if it is stored as it is; empty when it is damaged, None for one stored as a delta."""
-        row = self._connection.execute("SELECT CAST(body AS BLOB) FROM texts WHERE hash = ?", (name,)).fetchone()
-        if row:
-            return row[0].decode("utf-8", "replace") if content_hash(row[0]) == name else ""
-        if len(name) == HASH_LENGTH:
-            with suppress(OSError, ValueError), self._blobs.open(name) as file:
-                data = file.read(4 * MOST)
-                # The rest is read in pieces: a large text is not held in memory whole.
-                if self._blobs.fault(name):
-                    return ""
-                return data.decode("utf-8", "replace")
-        return None
+    def _row(self, table: str, name: str) -> bytes | None:
+        row = self._connection.execute(f"SELECT CAST(body AS BLOB) FROM {table} WHERE hash = ?", (name,)).fetchone()
+        return row[0] if row else None
 
     def _delta(self, name: str) -> TextDelta | None:
-        row = self._connection.execute("SELECT CAST(body AS BLOB) FROM recipes WHERE hash = ?", (name,)).fetchone()
         with suppress(DeltaError):
-            return TextDelta.from_json(name, row[0]) if row else None
+            body = self._row("recipes", name)
+            return None if body is None else TextDelta.from_json(name, body)
         return None
 
-    def _literals(self, name: str) -> str:
-        delta = self._delta(name)
-        pieces = delta.pieces if delta else ()
-        return "".join(piece if isinstance(piece, str) else CUT for piece in pieces)[:MOST]
-
-    def _assembled(self, name: str) -> str:
-        delta = self._delta(name)
+    def _assembled(self, delta: TextDelta) -> str:
         found = bytearray()
-        with suppress(DeltaError, StoredDataDamaged):
-            for chunk in delta.chunks(self._blobs) if delta else ():
+        with suppress(DeltaError):
+            for chunk in delta.chunks(self._blobs):
                 found += chunk[: 4 * MOST - len(found)]
             return found.decode("utf-8", "replace")
+        return ""
+
+    def _whole(self, name: str, body: bytes | None) -> str:
+        """Return a text that is stored as it is, in a row (`body`) or in a file; empty when it is damaged."""
+        if body is not None:
+            return body.decode("utf-8", "replace") if content_hash(body) == name else ""
+        with suppress(OSError, ValueError), self._blobs.open(name) as file:
+            data = file.read(4 * MOST)
+            # The rest is read in pieces: a large text is not held in memory whole.
+            return "" if self._blobs.fault(name) else data.decode("utf-8", "replace")
         return ""
 
     def _without(self, text: str, places: str) -> str:

@@ -59,6 +59,11 @@ async def places(search: CallSearch, words: str, thread: str | None = None) -> l
     return [(hit.thread_id, hit.key, hit.where) for hit in page.hits]
 
 
+def in_small_steps(monkeypatch: pytest.MonkeyPatch, characters: int) -> None:
+    for module in (filling, call_searching):
+        monkeypatch.setattr(module, "_MOST_CHARACTERS", characters)
+
+
 async def test_prompts_answers_and_errors_are_found_with_where_they_are(stores: Stores) -> None:
     await call(stores, "t", 1, "Does it need notice?", "Yes, a Notice of 30 days.")
     await settle(stores, "t", await ask(stores, "t", 2, "And this?"), None, "the server gave notice of overload")
@@ -95,7 +100,7 @@ async def test_an_outcome_that_is_replaced_is_found_as_it_is_now(stores: Stores)
 
 
 async def test_steps_of_any_size_read_every_call_once(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filling, "_MOST_CHARACTERS", 30)
+    in_small_steps(monkeypatch, 30)
     entries = [await ask(stores, f"t{number % 3}", number, f"prompt {number}") for number in range(40)]
     async with CallSearch(stores) as search:
         assert len(await places(search, "prompt")) == 40
@@ -126,7 +131,7 @@ async def test_pages_follow_each_other_without_gaps(stores: Stores) -> None:
 async def test_a_search_that_has_no_time_says_how_far_it_has_come(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(filling, "_MOST_CHARACTERS", 1)
+    in_small_steps(monkeypatch, 1)
     monkeypatch.setattr(call_searching, "LOOK_SECONDS", 0.0)
     for number in range(5):
         await call(stores, "t", number, "prompt", "answer")
@@ -198,7 +203,7 @@ async def test_damaged_texts_and_rows_hide_nothing_but_themselves(stores: Stores
 async def test_two_that_fill_at_once_do_not_disturb_each_other(
     tmp_path: Path, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(filling, "_MOST_CHARACTERS", 100)
+    in_small_steps(monkeypatch, 100)
     monkeypatch.setattr(call_searching, "_PAUSE", 0.001)
     for number in range(60):
         await call(stores, "t", number, f"prompt {number}", "answer")
@@ -212,7 +217,7 @@ async def test_two_that_fill_at_once_do_not_disturb_each_other(
 
 
 async def test_a_fill_can_be_cancelled_and_goes_on_later(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filling, "_MOST_CHARACTERS", 1)
+    in_small_steps(monkeypatch, 1)
     for number in range(30):
         await call(stores, "t", number, "prompt", "answer")
     async with CallSearch(stores) as search:
