@@ -8,7 +8,6 @@ import json
 import random
 import re
 import shutil
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -104,16 +103,15 @@ async def make(home: Path, sizes: Sizes) -> dict[str, Any]:
     limits: dict[str, Any] = {"max_depth": 2, "concurrency": 64, "max_cost": 1_000.0, "max_turns": 2 * sizes.turns + 10}
     limits["max_calls"] = 4 * (sizes.calls + 10 * sizes.children) + 4_000
     began = time.perf_counter()
-    with tempfile.TemporaryDirectory() as name:
-        # Named in what is stored, so that it is short and says what it is.
-        given = Path(name) / "input"
-        write_input(given, sizes.input, sizes.seed)
-        async with Runner.open(home) as runner:
-            for number in range(sizes.runs):
-                question = f"Question {number}: is a notice needed, and until when?"
-                await runner.run(question, f"Some text, number {number}.", model=model, mode="direct")
-            question = "Which contracts can be ended without notice?"
-            run = await runner.run(question, given, thread=THREAD, model=model, **limits)
+    given = home / _MADE / "input"
+    write_input(given, sizes.input, sizes.seed)
+    async with Runner.open(home) as runner:
+        for number in range(sizes.runs):
+            question = f"Question {number}: is a notice needed, and until when?"
+            await runner.run(question, f"Some text, number {number}.", model=model, mode="direct")
+        question = "Which contracts can be ended without notice?"
+        run = await runner.run(question, given, thread=THREAD, model=model, **limits)
+    shutil.rmtree(given)
     assert run.status == "answered", run
     return {
         **asdict(sizes),

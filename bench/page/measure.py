@@ -17,7 +17,6 @@ from dataclasses import asdict, dataclass, field
 from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
@@ -46,7 +45,9 @@ class Screen:
     name: str
     path: str
     link: str = ""
-    """The beginning of the address of a link on the screen at `path`, of which the last one is followed."""
+    """A part of the address of a link on the screen at `path`; the first such link is followed."""
+    more: str = ""
+    """An addition to the address of the link."""
 
 
 RUN = f"/runs/{THREAD}"
@@ -63,7 +64,8 @@ SCREENS = (
     Screen("calls, searched in vain", f"{RUN}/calls?q=quokka"),
     Screen("a call", f"{RUN}/calls", f"{RUN}/calls/"),
     Screen("input", f"{RUN}/input"),
-    Screen("a document", f"{RUN}/input", f"{RUN}/input/"),
+    Screen("a document", f"{RUN}/input", "contract-39.txt"),
+    Screen("the end of 512 MB", f"{RUN}/input", "everything.log", "&lines=5000000-5000100"),
     Screen("steps", f"{RUN}/steps"),
     Screen("compare", f"/compare?a={THREAD}&b={THREAD}"),
     Screen("review", f"{RUN}/review"),
@@ -154,8 +156,8 @@ def _path(page: Page, server: Server, screen: Screen) -> str | None:
     if answer is None or answer.status != 200:
         return None
     paths: list[str] = page.evaluate("() => [...document.links].map(one => one.pathname + one.search)")
-    fitting = [path for path in paths if path.startswith(quote(screen.link))]
-    return fitting[-1] if fitting else None
+    fitting = next((path for path in paths if screen.link in path), None)
+    return fitting and fitting + screen.more
 
 
 def _times(page: Page) -> dict[str, float | None]:
