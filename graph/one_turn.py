@@ -7,7 +7,7 @@ turn whose steps are damaged, is read from the state as a whole.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from ..nodes.replies.blocks import lay_out
 from ..nodes.replies.python_source import SourceJudge
@@ -26,6 +26,8 @@ from .checkpoints import Checkpoints, state_at
 from .displayed_variables import Form, displays_at
 
 _MOST_MESSAGES = 200
+_LOOKED_BACK = 8
+"""Turns before a turn in which one that ran code is looked for."""
 _LONGEST_REPLY = 200_000
 """Characters of a reply in which prose is looked for."""
 Change = Literal["added", "changed", "removed", ""]
@@ -124,12 +126,12 @@ async def turn_of_run(stores: Stores, checkpoints: Checkpoints, row: Thread, num
     record = _together(saved, number)
     if not record:
         record = await _from_state(stores, checkpoints, row, number)
-    before = await _before(stores, row, number)
+    after = Kept(record, _edits(saved.values, number))
     calls = await line_sums(stores, row.thread_id, number)
     output = await _text(stores, record.get("output"))
     reply = await _text(stores, record.get("reply"))
     seen = await asyncio.to_thread(cut_output, output) if output else None
-    variables, only_changes = await _variables(stores, before, record)
+    variables, only_changes = await _variables(stores, await _before(stores, row, number), after)
     return OneTurn(
         thread_id=row.thread_id,
         number=number,
@@ -145,11 +147,16 @@ async def turn_of_run(stores: Stores, checkpoints: Checkpoints, row: Thread, num
         calls=calls,
         variables=variables,
         only_changes=only_changes,
-        notes=[*record.get("notes", ()), *_edits(saved.values, number)],
+        notes=[*record.get("notes", ()), *_said_of(after)],
         steps=[one.step for one in saved.steps],
         damaged=[one.step.step for one in saved.steps if one.damaged],
         under_way=record.get("status") is None and bool(record.get("blocks")),
     )
+
+
+def _said_of(kept: "Kept") -> list[str]:
+    said = ", ".join(f"{name} = {one['preview']}" for name, one in kept.set_by_person.items())
+    return [f"A person set variables after this turn: {said}"] if said else []
 
 
 async def _text(stores: Stores, name: str | None) -> str | None:
@@ -228,35 +235,46 @@ def _block(code: str, lines: Mapping[int, LineSum], part: Mapping[str, Any] | No
     return BlockShown(code, lines, part["seconds"], part["computed"], part["error"], said)
 
 
-async def _before(stores: Stores, row: Thread, number: int) -> TurnRecord:
-    """Return what the latest turn before this one says of variables: its record, or nothing."""
-    for earlier in range(number - 1, max(0, number - 9), -1):
-        record = _together(await steps_of_turn(stores.database, row.thread_id, earlier), earlier)
-        if record.get("snapshot"):
-            return record
-    return TurnRecord()
+async def _before(stores: Stores, row: Thread, number: int) -> "Kept":
+    """Return what the latest turn before this one that ran code says of variables."""
+    for earlier in range(number - 1, max(0, number - _LOOKED_BACK - 1), -1):
+        saved = await steps_of_turn(stores.database, row.thread_id, earlier)
+        kept = Kept(_together(saved, earlier), _edits(saved.values, earlier))
+        if kept.record.get("snapshot") or kept.edits:
+            return kept
+    return Kept(TurnRecord(), [])
 
 
-async def _variables(stores: Stores, before: TurnRecord, record: TurnRecord) -> tuple[list[VariableShown], bool]:
+class Kept(NamedTuple):
+    """What is saved of the variables after a turn: its record, and what a person has set since."""
+
+    record: TurnRecord
+    edits: list[EditRecord]
+
+    @property
+    def set_by_person(self) -> dict[str, VariableRecord]:
+        """The variables that a person has set after the turn."""
+        return {one["name"]: one for edit in self.edits for one in edit["about"]}
+
+
+async def _variables(stores: Stores, before: Kept, after: Kept) -> tuple[list[VariableShown], bool]:
     """Return the variables after a turn, and whether only those are known that changed."""
-    was = await _saved_after(stores, before)
-    now = await _saved_after(stores, record)
-    changed = {one["name"]: one for one in record.get("changed", ())}
-    gone = record.get("gone", ())
+    record = after.record
+    was = await _saved_after(stores, before) or {}
+    now = await _saved_after(stores, after)
+    changed = {**{one["name"]: one for one in record.get("changed", ())}, **after.set_by_person}
+    only_changes = now is None and bool(record)
+    now = {**(now or {}), **changed}
+    gone = set(record.get("gone", ())) - after.set_by_person.keys()
     lost = record.get("lost", {})
-    if now is None:
-        now, only_changes = {**changed}, bool(record)
-    else:
-        now, only_changes = {**now, **changed}, False
     # Of this turn alone: what turns before it have stored is not read.
-    forms = await displays_at(stores, [record], number_of(record))
+    forms = await displays_at(stores, [record], number_of(record), after.edits)
     shown = [
-        VariableShown(one, (was or {}).get(name), _change(name, was or {}, changed), forms.get(name), lost.get(name))
+        VariableShown(one, was.get(name), _change(name, was, changed), forms.get(name), lost.get(name))
         for name, one in now.items()
         if name not in gone
     ]
-    removed = {name: (was or {}).get(name) or _nothing(name) for name in gone}
-    shown += [VariableShown(None, one, "removed") for one in removed.values()]
+    shown += [VariableShown(None, was.get(name) or _nothing(name), "removed") for name in gone]
     return sorted(shown, key=lambda one: (not one.change, one.change == "removed", one.name)), only_changes
 
 
@@ -269,20 +287,20 @@ def _nothing(name: str) -> VariableRecord:
     return VariableRecord(name=name, type="", size=None, preview="")
 
 
-async def _saved_after(stores: Stores, record: TurnRecord) -> dict[str, VariableRecord] | None:
-    """Return the descriptions of the variables that a turn's snapshot has; None without one that can be read."""
-    name, whole = record.get("snapshot"), record.get("variables")
+async def _saved_after(stores: Stores, kept: Kept) -> dict[str, VariableRecord] | None:
+    """Return the descriptions of the variables after a turn; None without a snapshot that can be read."""
+    name, whole = kept.record.get("snapshot"), kept.record.get("variables")
     if not name:
-        return None if whole is None else {one["name"]: one for one in whole}
-    try:
-        groups = await stores.snapshots.groups(name)
-    except StoredDataDamaged:
-        return None
-    return {one["name"]: one for group in groups.values() for one in group["about"]}
+        known = None if whole is None else {one["name"]: one for one in whole}
+    else:
+        try:
+            groups = await stores.snapshots.groups(name)
+        except StoredDataDamaged:
+            return None
+        known = {one["name"]: one for group in groups.values() for one in group["about"]}
+    return known if known is None else {**known, **kept.set_by_person}
 
 
-def _edits(values: Mapping[str, Any], number: int) -> list[str]:
-    """Return sentences on the variables that a person set after a turn."""
-    edits = [edit for edit in cast("Sequence[EditRecord]", values.get("edits") or ()) if edit.get("turn") == number]
-    said = [f"{one['name']} = {one['preview']}" for edit in edits for one in edit["about"]]
-    return [f"A person set variables after this turn: {', '.join(said)}"] if said else []
+def _edits(values: Mapping[str, Any], number: int) -> list[EditRecord]:
+    """Return what a person has set after a turn, as the state after its last step has it."""
+    return [edit for edit in cast("Sequence[EditRecord]", values.get("edits") or ()) if edit.get("turn") == number]

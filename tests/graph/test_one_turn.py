@@ -1,5 +1,6 @@
 """One turn of a run, read without the others: it says what the whole run says of it."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,9 @@ async def _run(home: Path, folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-async def letters(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def letters(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("letters")
-    await _run(folder / "home", folder)
+    asyncio.run(_run(folder / "home", folder))
     return folder / "home"
 
 
