@@ -17,8 +17,10 @@ HOSTILE = (
 CLAUSES = {
     "one.txt": "1. The term is two years.\n2. The Customer may end this Agreement without notice.\n3. English law.\n",
     "two.txt": "1. The term is one year.\n2. Ninety days of notice are needed.\n3. French law.\n",
+    "three.txt": "1. The term is three years.\n",
     "never.txt": "Nobody reads this document.\n",
 }
+"""The documents of `contracts`. The root model is shown the beginnings of the first three."""
 SUB = """
         if "fail" in prompt:
             raise ValueError("this one fails")
@@ -29,7 +31,7 @@ CONTRACTS = [
     "Each contract is judged by a call of its own.\n"
     + repl(
         """
-        texts = {d.name: d.text for d in context if d.name != 'never.txt'}
+        texts = {d.name: d.text for d in context if d.name in ('one.txt', 'two.txt')}
         prompts = [f'Can it be ended without notice?\\n{text}' for text in texts.values()]
         verdicts = dict(zip(texts, llm_query_batched(prompts)))
         verdicts['extra'] = [llm_query_batched(['please fail'])[0].error, *range(40)]

@@ -17,19 +17,11 @@ DAY = 86_400.0
 
 def turn(number: int, at: float, *, cost: float = 0.1) -> TurnRow:
     """Return a turn of ten seconds: the model writes four, code runs six, of which it waits four for its calls."""
-    return TurnRow(
-        turn=number,
-        status="ok",
-        asked=at,
-        planned=at + 4,
-        began=at + 4,
-        ended=at + 10,
-        calls=5,
-        cost=cost,
-        input_tokens=100,
-        first_call=at + 5,
-        last_call=at + 9,
-    )
+    facts: dict[str, Any] = {
+        **{"turn": number, "status": "ok", "asked": at, "planned": at + 4, "began": at + 4, "ended": at + 10},
+        **{"calls": 5, "cost": cost, "input_tokens": 100, "first_call": at + 5, "last_call": at + 9},
+    }
+    return TurnRow(**facts)
 
 
 def times(*turns: TurnRow, executions: tuple[Execution, ...] = (), **more: Any) -> RunTimes:
@@ -56,8 +48,8 @@ def test_a_wait_for_a_person_is_folded_and_said() -> None:
 
 
 def test_a_kill_is_told_from_a_stop() -> None:
-    cases: list[tuple[ExecutionOutcome, str]] = [("killed", "was killed; went on"), ("stopped", "was stopped; went on")]
-    for outcome, why in cases:
+    ends: list[tuple[ExecutionOutcome, str]] = [("killed", "was killed;"), ("stopped", "was stopped;")]
+    for outcome, why in ends:
         executions = (Execution(1, "started", 0.0, 10.0, outcome), Execution(2, "resumed", 500.0, 510.0, "answered"))
         found = times(turn(1, 0.0), turn(2, 500.0), executions=executions)
         assert Scale(found).folds[0].why.startswith(why)

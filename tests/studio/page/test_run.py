@@ -50,7 +50,7 @@ async def test_a_document_that_nobody_looked_at_is_said_first(page: Page, monkey
     monkeypatch.setattr(Work, "soon", Work.at_last)
     screen = await page.get("/runs/contracts")
     [notice] = screen.find("//p[@class='notice']")
-    assert "1 of 3 documents no model has seen: never.txt" in " ".join(notice.text_content().split())
+    assert "1 of 4 documents no model has seen: never.txt" in " ".join(notice.text_content().split())
     assert screen.links["Show them"] == "/runs/contracts/input?only=unseen"
 
 
