@@ -1,5 +1,7 @@
 """`rlm export --format html`: a run as one file that needs nothing else and runs nothing."""
 
+import asyncio
+import contextlib
 import json
 import re
 from base64 import b64encode
@@ -16,8 +18,14 @@ from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import repl, write_script
 
 SECRET = "sk-very-secret-&-1234"
+INPUT = {
+    **{"one": "The key is under the mat.\n<script>x</script>\n", "two": "Nothing of the kind stands here."},
+    "three": "A third document without a key in it.",
+    "never": "Nobody has read this document.",
+}
+"""The documents. The root model is shown the beginnings of the first three."""
 CELLS = [
-    f"The key is {SECRET}.\n" + repl("texts = {d.name: d.text for d in context if d.name != 'never.txt'}"),
+    f"The key is {SECRET}.\n" + repl("texts = {d.name: d.text for d in context if d.name in ('one.txt', 'two.txt')}"),
     repl("answers = llm_query_batched([f'Is it here?\\n{text}' for text in texts.values()])\nprint(answers)"),
     repl("FINAL('It is in one.txt.[^1]', citations=[cite('one.txt', 'The key is under the mat.')])"),
 ]
@@ -28,25 +36,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported")
     given = folder / "given"
     given.mkdir()
-    for name, text in {
-        "one": "The key is under the mat.\n<script>x</script>\n",
-        "two": "Nothing.",
-        "never": "Unread.",
-    }.items():
+    for name, text in INPUT.items():
         (given / f"{name}.txt").write_text(text)
     script = write_script(folder / "model.py", CELLS, f"return 'yes, {SECRET}'")
 
     async def fill() -> None:
+        paths = [Path(f"{name}.txt") for name in INPUT]
         async with Runner.open(folder / "home", kernels=MemoryKernels()) as runner:
-            await runner.run(
-                "Where is the key?",
-                [Path(f"{name}.txt") for name in ("one", "two", "never")],
-                model=script,
-                thread="key",
-            )
-
-    import asyncio
-    import contextlib
+            await runner.run("Where is the key?", paths, model=script, thread="key")
 
     with contextlib.chdir(given):
         asyncio.run(fill())
@@ -85,8 +82,15 @@ def test_it_has_the_answer_its_evidence_turns_calls_and_input(home: Path, tmp_pa
     _, document = exported(home, tmp_path / "key.html")
     text = " ".join(document.text_content().split())
     for said in (
-        *("It is in one.txt.", "1 of 3 documents no model has seen: never.txt", "1 of 1 citation found in the input"),
-        *("Turn 3", "answers = llm_query_batched", "Is it here? Nothing.", "never.txt", "not seen", "Unread."),
+        *("It is in one.txt.", "1 of 4 documents no model has seen: never.txt", "1 of 1 citation found in the input"),
+        *(
+            "Turn 3",
+            "answers = llm_query_batched",
+            "Is it here? Nothing of the kind",
+            "never.txt",
+            "not seen",
+            "Nobody has read this",
+        ),
     ):
         assert said in text, said
     [seen] = [one.text_content() for one in document.xpath("//mark[@class='seen']") if "mat" in one.text_content()]
@@ -101,8 +105,8 @@ def test_it_is_the_same_each_time(home: Path, tmp_path: Path) -> None:
 
 def test_without_the_input_its_texts_and_the_prompts_are_gone(home: Path, tmp_path: Path) -> None:
     html, document = exported(home, tmp_path / "key.html", "--no-input")
-    assert "Unread." not in html
-    assert "Is it here?\nNothing." not in html
+    assert "Nobody has read this" not in html
+    assert "Is it here?\nNothing of" not in html
     assert "Prompts are left out" in html
     assert document.xpath("//a[@class='cite']/@href")[0] == "#citation-1"
 
@@ -125,7 +129,7 @@ def test_calls_beyond_a_number_are_left_out_and_said(
     printed = capsys.readouterr()
     found = json.loads(printed.out)
     assert (found["path"], found["bytes"]) == (str(tmp_path / "key.html"), len(html.encode()))
-    assert (found["turns"], found["calls"], found["calls_left_out"], found["documents"]) == (3, 1, 1, 3)
+    assert (found["turns"], found["calls"], found["calls_left_out"], found["documents"]) == (3, 1, 1, 4)
     assert "1 call left out: --most-calls has more." in printed.err
     assert "… 1 more call" in html
 
