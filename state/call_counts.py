@@ -1,6 +1,7 @@
 """Counts the calls of a run by what they can be filtered by."""
 
 import sqlite3
+from collections import Counter
 from dataclasses import dataclass, field
 
 from .call_records import CUT
@@ -22,6 +23,8 @@ class CallCounts:
     """Sub-calls by model."""
     states: dict[str, int] = field(default_factory=dict[str, int])
     """Sub-calls by outcome, and by the facts of `call_pages.CallState`."""
+    turns: dict[int, int] = field(default_factory=dict[int, int])
+    """Sub-calls by turn."""
     complete: bool = True
     """False when the file is damaged, so that nothing is counted."""
 
@@ -45,19 +48,23 @@ def _counted(connection: sqlite3.Connection, thread_id: str) -> CallCounts:
     try:
         models = [str(model) for [model] in connection.execute(_MODELS, (thread_id,))]
         # Sums in one pass: grouping would sort all rows.
-        sums = ["count(*)", "total(kind = 'rlm')", *(f"total({one})" for one in _STATES.values())]
-        sums += ["total(model = ?)"] * len(models)
+        sums = [*(f"total({one})" for one in _STATES.values()), *["total(model = ?)"] * len(models)]
         query = f"SELECT {', '.join(sums)} FROM calls WHERE thread_id = ? AND kind != 'root'"
         row = connection.execute(query, (*models, thread_id)).fetchone()
-        calls, sub_rlms, *others = map(int, row)
-        states, by_model = others[: len(_STATES)], others[len(_STATES) :]
-        [root] = connection.execute(_ROOT, (thread_id,)).fetchone()
+        states, by_model = [*map(int, row[: len(_STATES)])], [*map(int, row[len(_STATES) :])]
+        by_turn = connection.execute(_BY_TURN, (thread_id,)).fetchall()
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise
         return CallCounts(complete=False)
-    counted = dict(zip(models, by_model, strict=True)), dict(zip(_STATES, states, strict=True))
-    return CallCounts(calls, root, sub_rlms, *counted)
+    kinds, turns = Counter[str](), Counter[int]()
+    for turn, kind, number in by_turn:
+        kinds[str(kind)] += number
+        if kind != "root" and isinstance(turn, int):
+            turns[turn] += number
+    named = dict(zip(models, by_model, strict=True)), dict(zip(_STATES, states, strict=True)), dict(turns)
+    return CallCounts(kinds.total() - kinds["root"], kinds["root"], kinds["rlm"], *named)
 
 
-_ROOT = "SELECT count(*) FROM calls WHERE thread_id = ? AND kind = 'root'"
+# From the index alone.
+_BY_TURN = "SELECT turn, kind, count(*) FROM calls WHERE thread_id = ? GROUP BY turn, kind"

@@ -32,6 +32,7 @@ STYLES = (
     "review",
     "run",
     "turn",
+    "calls",
     "export",
     "runs",
     "input",

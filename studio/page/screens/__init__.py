@@ -4,7 +4,11 @@ from starlette.routing import Route
 
 from . import (
     actions,
-    compare,
+from . import (
+)
+
+ROUTES: list[Route] = [
+]
     events,
     fork,
     input,
@@ -18,7 +22,15 @@ from . import (
 ROUTES: list[Route] = [
     *runs.ROUTES,
     *actions.ROUTES,
+from . import (
+    calls,
+    compare,
+)
+
+ROUTES: list[Route] = [
     *compare.ROUTES,
+    *calls.ROUTES,
+]
     *fork.ROUTES,
     *input.ROUTES,
     *new_run.ROUTES,
