@@ -96,7 +96,7 @@ def _whole(prompt: str, passage: str) -> tuple[int, int] | None:
         length = _alike(prompt, at, text, 0)
         return (at, at + length) if at + length == len(prompt) else None
     within = text.find(prompt[:_ANCHOR])
-    if within < 0 or not prompt:
+    if within < 0 or len(prompt) < _LEAST_LINE:
         return None
     length = _alike(prompt, 0, text, within)
     return (0, length) if within + length == len(text) or length == len(prompt) else None

@@ -197,13 +197,15 @@ def _places(connection: sqlite3.Connection, thread_id: str, asking: Asking) -> l
     backwards = asking.last or asking.before is not None
     known = asking.before or asking.after
     by_value = asking.order != "made"
+    # The calls of one turn are found and sorted: in the order of the index, all of the run would be looked at.
+    number = "seq" if asking.chosen.turn is None else "+seq"
     if known:
-        further = "seq < :seq" if backwards else "seq > :seq"
+        further = f"{number} < :seq" if backwards else f"{number} > :seq"
         beyond = "value > :value" if backwards else "value < :value"
         given = {**given, "value": known.value, "seq": known.seq}
         select += f" AND ({beyond} OR (value = :value AND {further}))" if by_value else f" AND {further}"
     directions = ("ASC", "DESC") if backwards else ("DESC", "ASC")
-    order = f"value {directions[0]}, seq {directions[1]}" if by_value else f"seq {directions[1]}"
+    order = f"value {directions[0]}, seq {directions[1]}" if by_value else f"{number} {directions[1]}"
     parameters = {"thread_id": thread_id, "most": asking.most + 1, **given}
     return [Place(*row) for row in connection.execute(f"{select} ORDER BY {order} LIMIT :most", parameters)]
 
