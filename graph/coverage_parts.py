@@ -1,4 +1,4 @@
-"""Tells of parts of an input how much of each was read, how often and by whom: for pictures, and beside lines."""
+"""Adds up for parts of an input how much of each was read, how often and by whom: for pictures, and beside lines."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,14 +11,14 @@ BINS = 240
 
 
 class PartRead(NamedTuple):
-    """What was read of one part."""
+    """The reading of one part."""
 
     share: float
     """The share of its bytes that was read, 0 to 1."""
     read: int
     """The number of these bytes."""
     times: float
-    """How often those bytes were read that were, on the average: 1 at least where any were."""
+    """The mean number of times that the bytes were read of those that were; 1 at least where any were."""
     by_sub_models: bool
     by_root_model: bool
 

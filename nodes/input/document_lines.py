@@ -93,12 +93,14 @@ class CountedLines:
                 end = self.end if number == index.count else index.start_of(self.pack, number + 1)
                 following = index.char_at(self.pack, end)
                 text = body.decode("utf-8", "replace")
+                rest = self.pack.read(at + len(body), min(end, at + len(body) + 3))
+                more = end - at - len(body) if rest.strip(b"\r\n") else 0
             else:
                 body = head if cut < 0 else head[:cut]
                 end = at + len(body) + (cut >= 0)
                 text = body.decode("utf-8", "replace")
                 following = char + len(text) + (cut >= 0)
-            more = end - at - len(body) if end - at > len(body) + 1 else 0
+                more = 0
             yield TextLine(number, at, end, char, text.removesuffix("\r"), more)
             at, char = end, following
 

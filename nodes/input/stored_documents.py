@@ -62,7 +62,7 @@ class StoredInput:
         self._path = str(blobs.path(reference["pack"]))
         if reference["index"]:
             index = blobs.read(reference["index"])
-            self.documents = _documents(index)
+            self.documents: tuple[DocumentFacts, ...] = _documents(index)
             self.skipped = [Skipped(one["path"], one["skipped"]) for one in reports(index) if one["skipped"]]
         else:
             start, end = context_range(reference)

@@ -23,7 +23,7 @@ class Work(Generic[T]):
         self.abandoned = False
         """True once nobody waits for it any more: it should end soon."""
         self.task: asyncio.Future[T] = asyncio.ensure_future(work)
-        # What it raises is told to those that ask for the result, and to nobody when nobody does.
+        # Its exception is raised for those that ask for the result, and lost when nobody does.
         self.task.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     @property

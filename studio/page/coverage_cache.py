@@ -1,4 +1,4 @@
-"""How much of their input the runs of a home have read: added up beside the requests, and kept until they read more."""
+"""The coverage of the runs of a home: added up beside the requests, and kept until the runs have read more."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field

@@ -89,7 +89,7 @@ class WordSearch(Work[None]):
 
 
 class OpenDocuments:
-    """What was looked at last, bounded in number and in memory."""
+    """The inputs, documents, searches and answers that were looked at last, bounded in number and in memory."""
 
     def __init__(self) -> None:
         self._inputs: Kept[OpenedInput] = Kept(_MOST_INPUTS, heaviest=_MOST_DOCUMENTS, weight=lambda one: one.documents)

@@ -32,7 +32,7 @@ def test_the_requests_of_a_part_are_named_with_what_each_held_of_it() -> None:
     assert found.within(10, 30) == []
 
 
-def test_what_was_sent_often_is_told_from_what_was_sent_once() -> None:
+def test_each_part_has_the_number_of_times_that_it_was_sent() -> None:
     found = sent(row("a", (0, 10)), row("b", (0, 10)), row("c", (0, 4)))
     assert times(found, (0, 4), (4, 10), (0, 10), (10, 20)) == [3.0, 2.0, 2.4, 0.0]
 
@@ -47,7 +47,7 @@ def test_nothing_was_sent_where_no_answered_request_has_a_passage(rows: list[Pla
     assert (found.requests, found.within(0, 100), times(found, (0, 9))) == ((), [], [0.0])
 
 
-def test_the_root_model_of_the_run_is_told_from_all_others() -> None:
+def test_the_root_model_of_the_run_is_another_than_those_of_sub_rlms() -> None:
     rows = [row("a", (0, 9), kind="root"), row("b", (0, 9), kind="root", thread="below"), row("c", (0, 9))]
     assert [request.by_root for request in sent(*rows).requests] == [True, False, False]
 

@@ -88,7 +88,7 @@ async def test_while_it_is_added_up_the_coverage_from_before_is_shown(
     assert reading.times == 2
 
 
-async def test_what_is_not_known_soon_is_not_waited_for(
+async def test_a_page_does_not_wait_for_coverage_that_takes_long(
     home: PageHome, reading: Reading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = CoverageCache()

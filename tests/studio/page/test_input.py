@@ -50,7 +50,7 @@ def test_the_page_says_what_the_command_says(read_home: Path, rlm: Rlm) -> None:
     assert shares == [percent(one["coverage"]) for one in said["read"]]
 
 
-async def test_the_root_models_own_reading_is_told_apart(page: Page) -> None:
+async def test_the_root_models_own_reading_has_its_own_words_and_colour(page: Page) -> None:
     rows = (await page.get("/runs/read/input")).find("//*[@id='documents']//li")
     words = [row.xpath(".//span[contains(@class, ' w')]")[0].text for row in rows]
     assert words == [
