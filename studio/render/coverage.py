@@ -17,13 +17,7 @@ _RANGES = 6
 
 
 def print_coverage(found: dict[str, Any]) -> None:
-    """Print a row for each document that was read, the names of others, and sentences about all of them on stderr."""
-    read = [one for one in found["read"] if one["coverage"]]
-    columns = [Column("DOCUMENT", wide=True), Column("READ", right=True), Column("LINES", limit=60), Column("BY")]
-    if read:
-        print_table(columns, [_row(one) for one in read[:_ROWS]])
-    if (more := len(read) - _ROWS) > 0:
-        put(f"and {counted(more, 'more document')} of which something was read, all with --json")
+    """Print the names of documents that were never read, a row for each other one, and sentences on stderr."""
     never = [one for one in found["read"] if one["bytes"] and not one["coverage"]]
     if never:
         put(f"Never read ({len(never):,}):")
@@ -31,6 +25,12 @@ def print_coverage(found: dict[str, Any]) -> None:
             put(f"  {safe_line(_name(one), 200)}")
         if len(never) > _NEVER:
             put(f"  and {len(never) - _NEVER:,} more, all with --json")
+    read = [one for one in found["read"] if one["coverage"]]
+    columns = [Column("DOCUMENT", wide=True), Column("READ", right=True), Column("LINES", limit=60), Column("BY")]
+    if read:
+        print_table(columns, [_row(one) for one in read[:_ROWS]])
+    if (more := len(read) - _ROWS) > 0:
+        put(f"and {counted(more, 'more document')} of which something was read, all with --json")
     for line in _about(found):
         say(line, whole=True)
 
