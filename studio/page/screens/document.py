@@ -93,7 +93,8 @@ async def whole_text(request: Request) -> Response:
     home = await home_of(request)
     given = await _given(request, home, await home.queries.resolve(thread_of(request)))
     facts = _named(request, given.stored, None)
-    assert facts is not None
+    if facts is None:
+        raise NotThere("The address names no document.", "It ends in ?document= and the document's name.")
     pack, start, end = given.stored.open(facts).stored()
 
     async def pieces() -> AsyncGenerator[bytes]:

@@ -315,6 +315,10 @@ async def test_an_unknown_document_is_a_404(page: Page, name: str, screen: str) 
     assert not shown.find("//main//img")
 
 
+async def test_an_address_of_a_text_without_a_name_is_a_404(page: Page) -> None:
+    assert (await page.get("/runs/read/input/text")).status == 404
+
+
 async def test_a_document_of_a_run_without_an_input_is_a_404(page: Page) -> None:
     assert "only its question" in (await page.get("/runs/bare/input?document=x")).text
 
