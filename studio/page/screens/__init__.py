@@ -4,11 +4,8 @@ from starlette.routing import Route
 
 from . import (
     actions,
-from . import (
-)
-
-ROUTES: list[Route] = [
-]
+    calls,
+    compare,
     events,
     fork,
     input,
@@ -22,15 +19,8 @@ ROUTES: list[Route] = [
 ROUTES: list[Route] = [
     *runs.ROUTES,
     *actions.ROUTES,
-from . import (
-    calls,
-    compare,
-)
-
-ROUTES: list[Route] = [
     *compare.ROUTES,
     *calls.ROUTES,
-]
     *fork.ROUTES,
     *input.ROUTES,
     *new_run.ROUTES,
