@@ -5,16 +5,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from ...state.wording import counted, megabytes
-from ..invocation import Invocation
-from ..terminal.console import put, say
-from ..terminal.escape import safe_json
-from .common import from_stores
-from .files import AnswerFile
+from ....state.wording import counted, megabytes
+from ...cli.common import from_stores
+from ...cli.files import AnswerFile
+from ...invocation import Invocation
+from ...terminal.console import put, say
+from ...terminal.escape import safe_json
 
 if TYPE_CHECKING:
-    from ...nodes.runtime.dependencies import Stores
-    from ..page.export.document import Exporting
+    from ....nodes.runtime.dependencies import Stores
+    from .document import Exporting
 
 _STAYS = "The run still has it: choose another place."
 
@@ -59,8 +59,8 @@ def _written(
     invocation: Invocation, thread: str, opened: BinaryIO, *, inputs: bool, most_calls: int | None
 ) -> "tuple[Exporting, int]":
     """Write a run, and return what was written of it, and its bytes."""
-    from ...graph.queries import RunQueries
-    from ..page.export.document import MOST_CALLS, Exporting
+    from ....graph.queries import RunQueries
+    from .document import MOST_CALLS, Exporting
 
     async def work(stores: "Stores") -> "tuple[Exporting, int]":
         name = await RunQueries(stores).resolve(thread)
