@@ -1,4 +1,4 @@
-"""Reads one turn of a run for display: what the model was told and said, its code, the calls by line, and variables.
+"""Reads one turn of a run for display: messages and reply, code, calls by line, and variables.
 
 Only what is saved of this turn is read, so that turn 900 costs as much as turn 9. A run whose steps were pruned, and a
 turn whose steps are damaged, is read from the state as a whole.
@@ -246,7 +246,7 @@ async def _before(stores: Stores, row: Thread, number: int) -> "Kept":
 
 
 class Kept(NamedTuple):
-    """What is saved of the variables after a turn: its record, and what a person has set since."""
+    """The record of a turn, as far as variables follow from it, and the values that a person has set since."""
 
     record: TurnRecord
     edits: list[EditRecord]

@@ -114,7 +114,7 @@ def _export_page(
     inputs: bool,
     most_calls: int | None,
 ) -> None:
-    from ..page.export.file import export_page
+    from ..page.export.written import export_page
 
     if form != "html":
         raise UsageError(f"There is no format {safe(form)!r}.", hint="There is html.")

@@ -1,4 +1,4 @@
-"""What speaks for an answer and what against it, as far as it is known from what was saved."""
+"""The facts that speak for an answer and against it, as far as they follow from what was saved."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _NAMED = 3
 
 @dataclass(frozen=True)
 class InputSeen:
-    """How much of the input models were shown."""
+    """The parts of the input that models were shown."""
 
     share: float | None
     documents: int
@@ -46,7 +46,7 @@ class Believed:
     """The turns whose replies had output that nothing printed."""
     edited: list[int]
     restored: list[tuple[int, RestoreRecord]]
-    """Turns before which the REPL was restored, with what came of it."""
+    """Turns before which the REPL was restored, each with the report of it."""
     forks: Sequence[ForkOf]
     seen: InputSeen | None
     """None without an input, and while it is not known."""

@@ -71,7 +71,7 @@ async def test_calls_stand_at_the_lines_that_made_them(letters: Path) -> None:
             assert found.unplaced == []
 
 
-async def test_what_a_turn_did_to_variables(letters: Path) -> None:
+async def test_variables_are_added_changed_and_removed_by_a_turn(letters: Path) -> None:
     async with open_home(letters) as stores:
         second, fourth = await _turn(stores, "letters", 2), await _turn(stores, "letters", 4)
     assert second is not None

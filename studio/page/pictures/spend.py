@@ -1,4 +1,4 @@
-"""What a run has spent over time, against the limit that it is nearest to."""
+"""Spending over time as a picture, against the limit that a run is nearest to."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Time as a picture: turns as cells, calls under way as a band, sub-RLMs as lanes, pauses folded."""
+"""Time as a picture: turns as cells, calls under way as a band, sub-RLMs as bars, pauses folded."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ BINS = 240
 _CELLS, _CELL = 20, 18
 _BAND, _BAND_HEIGHT = 46, 28
 _BASE = _BAND + _BAND_HEIGHT
-_LANES = _BASE + 8
-_MOST_LANES = 24
+_ROWS = _BASE + 8
+_MOST_ROWS = 24
 _THIN_FROM = 10
 _NUMBERED = 2.2
 """Per cent of the width from which a cell has its number in it."""
@@ -45,17 +45,17 @@ class Strip:
     """The folded pauses, the longest ones first."""
     most: int
     """The most calls that were under way at the same time."""
-    lanes: int
-    """The lanes of sub-RLMs that are drawn."""
+    rows: int
+    """The number of rows of bars that are drawn."""
 
 
 def time_strip(times: RunTimes, href: Href, thread: str, scale: Scale | None = None) -> Strip:
     """Return the picture of a run's times. `href` gives the address of a screen."""
     scale = scale or Scale(times)
-    lanes = _lanes(times)
-    shown = min(len(lanes), _MOST_LANES)
+    rows = _rows(times)
+    shown = min(len(rows), _MOST_ROWS)
     thick = 14 if shown <= _THIN_FROM else 7
-    height = _LANES + shown * (thick + 3) + (4 if shown else -4)
+    height = _ROWS + shown * (thick + 3) + (4 if shown else -4)
     flights = _in_flight(times, scale)
     most = max(flights, default=0)
     drawn = [
@@ -63,7 +63,7 @@ def time_strip(times: RunTimes, href: Href, thread: str, scale: Scale | None = N
         *_cells(times, scale, href, thread),
         *_band(flights, most),
         line("s-line", 0, 100, _BASE + 0.5, _BASE + 0.5),
-        *_children(lanes[:_MOST_LANES], times, scale, href, thick),
+        *_children(rows[:_MOST_ROWS], times, scale, href, thick),
         *_folds(scale, height),
         *_ticks(scale),
         *_zooms(times, scale, href, thread),
@@ -156,16 +156,16 @@ def _band(flights: Sequence[int], most: int) -> Iterator[Markup]:
         at = until
 
 
-def _lanes(times: RunTimes) -> list[list[ChildRun]]:
-    """Return the sub-RLMs in as many lanes as ran at once."""
-    lanes: list[list[ChildRun]] = []
+def _rows(times: RunTimes) -> list[list[ChildRun]]:
+    """Return the sub-RLMs in as many rows as ran at once."""
+    rows: list[list[ChildRun]] = []
     for child in times.children:
-        free = next((lane for lane in lanes if _until(lane[-1], times) <= child.created), None)
+        free = next((row for row in rows if _until(row[-1], times) <= child.created), None)
         if free is None:
-            lanes.append([child])
+            rows.append([child])
         else:
             free.append(child)
-    return lanes
+    return rows
 
 
 def _until(child: ChildRun, times: RunTimes) -> float:
@@ -173,15 +173,15 @@ def _until(child: ChildRun, times: RunTimes) -> float:
 
 
 def _children(
-    lanes: Sequence[Sequence[ChildRun]], times: RunTimes, scale: Scale, href: Href, thick: int
+    rows: Sequence[Sequence[ChildRun]], times: RunTimes, scale: Scale, href: Href, thick: int
 ) -> Iterator[Markup]:
-    for place, lane in enumerate(lanes):
-        for child in lane:
+    for place, row in enumerate(rows):
+        for child in row:
             x, until = scale(child.created), scale(_until(child, times))
             question = plain(child.question, 80)
             title = f"{question} ({child.status}, {counted(child.turns, 'turn')})"
             status = child.status if child.status in ("failed", "running") else "done"
-            y = _LANES + place * (thick + 3)
+            y = _ROWS + place * (thick + 3)
             bar = rect(f"s-child {status}", x, y, max(0.3, until - x), thick, title=title, radius=2)
             yield link(href("runs", child.thread_id), f"Sub-RLM: {question}", bar)
 

@@ -37,7 +37,7 @@ _CHILDREN = 100
 
 @dataclass(frozen=True)
 class Ending:
-    """What the last step of a run says of its end."""
+    """The answer and the note that the last step of a run has."""
 
     answer: ShownAnswer | None
     note: str | None

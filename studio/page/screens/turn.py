@@ -1,4 +1,4 @@
-"""One turn: what the model was told and said, its code and calls, what that printed, and the variables after it."""
+"""One turn: its messages and reply, its code and calls, its output, and the variables after it."""
 
 from starlette.requests import Request
 from starlette.responses import Response

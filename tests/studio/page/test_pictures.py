@@ -47,7 +47,7 @@ def test_a_wait_for_a_person_is_folded_and_said() -> None:
     assert (scale(0), scale(10), scale(2 * DAY + 20), scale(2 * DAY + 30)) == (0, 49, 51, 100)
 
 
-def test_a_kill_is_told_from_a_stop() -> None:
+def test_a_kill_and_a_stop_are_different_reasons() -> None:
     ends: list[tuple[ExecutionOutcome, str]] = [("killed", "was killed;"), ("stopped", "was stopped;")]
     for outcome, why in ends:
         executions = (Execution(1, "started", 0.0, 10.0, outcome), Execution(2, "resumed", 500.0, 510.0, "answered"))
@@ -69,7 +69,7 @@ def test_a_turn_is_drawn_as_the_model_the_code_and_its_wait() -> None:
 def test_a_picture_says_in_words_what_it_shows() -> None:
     child = ChildRun("child", "half <b>", "answered", 2, 5.0, 9.0, 1)
     strip = time_strip(times(turn(1, 0.0), flights=[(5.0, 8.0, 3), (6.0, 9.0, 2)], children=[child]), href, "run")
-    assert (strip.most, strip.lanes) == (5, 1)
+    assert (strip.most, strip.rows) == (5, 1)
     assert strip.said == "1 turn in 10 s, at most 5 calls at once, 1 sub-RLM"
     assert f'aria-label="{strip.said}"' in strip.drawn
     assert "half &lt;b&gt;" in strip.drawn

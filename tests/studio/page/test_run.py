@@ -90,7 +90,7 @@ async def test_a_fork_says_what_a_person_set(page: Page) -> None:
     assert screen.links["contracts"] == "/runs/contracts"
 
 
-async def test_sub_rlms_are_lanes_and_rows(page: Page) -> None:
+async def test_sub_rlms_are_in_the_picture_and_in_a_list(page: Page) -> None:
     screen = await page.get("/runs/tree")
     children = screen.find("//section[@class='children']//a/@href")
     assert len(children) == 2
@@ -121,7 +121,7 @@ async def test_hostile_strings_stay_text_on_a_summary(page: Page) -> None:
 
 
 @pytest.mark.parametrize("address", ["/runs/nobody", "/runs/contracts?from=99", "/runs/failed/answer"])
-async def test_what_is_not_there_is_said(page: Page, address: str) -> None:
+async def test_an_address_of_nothing_is_answered_in_words(page: Page, address: str) -> None:
     screen = await page.get(address)
     assert screen.status == 404
     assert "There is no" in screen.text or "has no answer" in screen.text

@@ -1,4 +1,4 @@
-"""One turn: what was told and said, code with its calls, output, and the variables after it."""
+"""One turn: messages and reply, code with its calls, output, and the variables after it."""
 
 import sqlite3
 from pathlib import Path
