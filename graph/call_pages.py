@@ -7,7 +7,7 @@ from ..nodes.runtime.dependencies import Stores
 from ..state import call_counts, call_sums
 from ..state.blobs.text_parts import Part, beginnings
 from ..state.call_counts import CallCounts
-from ..state.call_pages import Asking, CallPages, Place
+from ..state.call_pages import Asking, CallPages, Rank
 from ..state.call_records import CallRow
 from ..state.call_sums import LineSum, Took
 
@@ -44,11 +44,11 @@ class ShownCall:
 
 @dataclass(frozen=True)
 class ShownPage:
-    """A page of calls, with the places of its neighbours (`state/call_pages.py`)."""
+    """A page of calls, with the ranks of its neighbours (`state/call_pages.py`)."""
 
     calls: list[ShownCall]
-    before: Place | None
-    after: Place | None
+    before: Rank | None
+    after: Rank | None
 
 
 async def line_sums(stores: Stores, thread_id: str, turn: int) -> list[LineSum]:

@@ -1,6 +1,6 @@
 """Reads the calls of a run page by page: rows of the journal, without their texts.
 
-A page is found by its neighbour's place in the order, never by counting rows, so that the last page of 30,000 calls
+A page is found by its neighbour's rank in the order, never by counting rows, so that the last page of 30,000 calls
 takes as long as the first. Rows are read one by one, so that a damaged one hides none but itself.
 """
 
@@ -47,8 +47,8 @@ _CHILDREN = "SELECT thread_id FROM children WHERE caller = ? AND thread_id IN (S
 _COLUMNS = f"{CALL_COLUMNS}, {checksum_mismatch_sql(CALLS)}"
 
 
-class Place(NamedTuple):
-    """The place of a call in an order: the value that is sorted by, and the row's number."""
+class Rank(NamedTuple):
+    """The rank of a call in an order: the value that is sorted by, and the number of its row."""
 
     value: float
     seq: int
@@ -82,23 +82,23 @@ class CallPage:
     """A page of calls in an order."""
 
     rows: list[CallRow] = field(default_factory=list[CallRow])
-    before: Place | None = None
-    """The place of the first row; None when nothing is before it."""
-    after: Place | None = None
-    """The place of the last row; None when nothing is behind it."""
+    before: Rank | None = None
+    """The rank of the first row; None when nothing is before it."""
+    after: Rank | None = None
+    """The rank of the last row; None when nothing is behind it."""
     below: Mapping[str, Took] = field(default_factory=dict[str, Took])
     """The tokens and costs of the child runs that answer calls of the page, with the runs below each, by name."""
 
 
 @dataclass(frozen=True)
 class Asking:
-    """The page that is asked for: at most `most` calls, behind one place or before another, by default the first."""
+    """The page that is asked for: at most `most` calls, behind one rank or before another, by default the first."""
 
     chosen: CallFilter = CallFilter()
     order: Order = "made"
     most: int = 50
-    after: Place | None = None
-    before: Place | None = None
+    after: Rank | None = None
+    before: Rank | None = None
     last: bool = False
     """The last page of all."""
 
@@ -136,7 +136,7 @@ class CallPages:
 def _page(connection: sqlite3.Connection, thread_id: str, asking: Asking) -> CallPage:
     names: dict[int, tuple[Any, ...]] = {}
     try:
-        found = _places(connection, thread_id, asking)
+        found = _ranks(connection, thread_id, asking)
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise
@@ -146,7 +146,7 @@ def _page(connection: sqlite3.Connection, thread_id: str, asking: Asking) -> Cal
     more, found = len(found) > asking.most, found[: asking.most]
     if backwards:
         found.reverse()
-    rows = [_row(connection, place.seq, names) for place in found]
+    rows = [_row(connection, rank.seq, names) for rank in found]
     known_before = more if backwards else asking.after is not None
     known_after = asking.before is not None if backwards else more
     return CallPage(
@@ -179,7 +179,7 @@ def _row(connection: sqlite3.Connection, seq: int, names: Mapping[int, tuple[Any
 
 
 def _select(asking: Asking) -> tuple[str, dict[str, Any]]:
-    """Return the beginning of a statement that finds places of calls, and its parameters."""
+    """Return the beginning of a statement that finds ranks of calls, and its parameters."""
     condition, given = asking.chosen.sql()
     value = f"coalesce(CAST({_VALUES[asking.order]} AS REAL), -1.0)"
     summed = asking.order in ("tokens", "cost")
@@ -191,8 +191,8 @@ def _select(asking: Asking) -> tuple[str, dict[str, Any]]:
     )
 
 
-def _places(connection: sqlite3.Connection, thread_id: str, asking: Asking) -> list[Place]:
-    """Return the places of a page and of one call more, beginning with the one next to the place that is known."""
+def _ranks(connection: sqlite3.Connection, thread_id: str, asking: Asking) -> list[Rank]:
+    """Return the ranks of a page and of one call more, beginning with the one next to the rank that is known."""
     select, given = _select(asking)
     backwards = asking.last or asking.before is not None
     known = asking.before or asking.after
@@ -207,13 +207,13 @@ def _places(connection: sqlite3.Connection, thread_id: str, asking: Asking) -> l
     directions = ("ASC", "DESC") if backwards else ("DESC", "ASC")
     order = f"value {directions[0]}, seq {directions[1]}" if by_value else f"{number} {directions[1]}"
     parameters = {"thread_id": thread_id, "most": asking.most + 1, **given}
-    return [Place(*row) for row in connection.execute(f"{select} ORDER BY {order} LIMIT :most", parameters)]
+    return [Rank(*row) for row in connection.execute(f"{select} ORDER BY {order} LIMIT :most", parameters)]
 
 
-def _past_damage(connection: sqlite3.Connection, thread_id: str, asking: Asking, numbers: Iterable[int]) -> list[Place]:
-    """Return the places of all calls in their order, each looked at alone. Those that cannot be read come first."""
+def _past_damage(connection: sqlite3.Connection, thread_id: str, asking: Asking, numbers: Iterable[int]) -> list[Rank]:
+    """Return the ranks of all calls in their order, each looked at alone. Those that cannot be read come first."""
     select, given = _select(asking)
-    found: list[Place] = []
+    found: list[Rank] = []
     for seq in numbers:
         try:
             row = connection.execute(
@@ -222,21 +222,21 @@ def _past_damage(connection: sqlite3.Connection, thread_id: str, asking: Asking,
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
-            row = Place(0.0 if asking.order == "made" else float("inf"), seq)
+            row = Rank(0.0 if asking.order == "made" else float("inf"), seq)
         if row:
-            found.append(Place(row[0], seq))
-    return sorted(found, key=lambda place: (-place.value, place.seq))
+            found.append(Rank(row[0], seq))
+    return sorted(found, key=lambda rank: (-rank.value, rank.seq))
 
 
-def _cut_out(places: Sequence[Place], asking: Asking) -> list[Place]:
-    """Return what `_places` does, from all places in their order."""
+def _cut_out(ranks: Sequence[Rank], asking: Asking) -> list[Rank]:
+    """Return what `_ranks` does, from all ranks in their order."""
 
-    def at(place: Place) -> tuple[float, int]:
-        return (0.0 if asking.order == "made" else -place.value, place.seq)
+    def at(rank: Rank) -> tuple[float, int]:
+        return (0.0 if asking.order == "made" else -rank.value, rank.seq)
 
     if asking.before is not None or asking.last:
         until = asking.before
-        kept = [place for place in places if until is None or at(place) < at(until)]
+        kept = [rank for rank in ranks if until is None or at(rank) < at(until)]
         return kept[: -asking.most - 2 : -1]
     since = asking.after
-    return [place for place in places if since is None or at(place) > at(since)][: asking.most + 1]
+    return [rank for rank in ranks if since is None or at(rank) > at(since)][: asking.most + 1]

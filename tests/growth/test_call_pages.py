@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from durable_rlm.state.call_pages import Asking, CallFilter, CallPages, Place
+from durable_rlm.state.call_pages import Asking, CallFilter, CallPages, Rank
 from durable_rlm.state.db.connection import Database
 from durable_rlm.state.db.tables import CALLS
 
@@ -53,8 +53,8 @@ async def worked(folder: Path, calls: int, asking: Asking) -> int:
     [
         Asking(),
         Asking(last=True),
-        Asking(after=Place(0.0, 200)),
-        Asking(before=Place(0.0, 200)),
+        Asking(after=Rank(0.0, 200)),
+        Asking(before=Rank(0.0, 200)),
         Asking(CallFilter(state="failed")),
         Asking(CallFilter(turn=7)),
         Asking(CallFilter(turn=7), order="time"),

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from ....graph.call_pages import calls_counted, calls_page, line_sums
 from ....graph.call_searching import CallSearch, SearchPage
 from ....state.call_counts import CallCounts
-from ....state.call_pages import ORDERS, STATES, Asking, CallFilter, CallPages, CallState, Order, Place
+from ....state.call_pages import ORDERS, STATES, Asking, CallFilter, CallPages, CallState, Order, Rank
 from ..frame import framed
 from ..home import PageHome, home_of
 from ..rendering import render
@@ -84,25 +84,25 @@ def asking_of(query: Mapping[str, str]) -> Asking:
         chosen,
         orders[0] if orders else "made",
         PAGE,
-        after=_place(query.get("after")),
-        before=_place(query.get("before")),
+        after=_rank(query.get("after")),
+        before=_rank(query.get("before")),
         last=query.get("page") == "last",
     )
 
 
-def _place(said: str | None) -> Place | None:
-    """Return the place that `_written` has written, None for anything else."""
+def _rank(said: str | None) -> Rank | None:
+    """Return the rank that `_written` has written, None for anything else."""
     value, _, seq = (said or "").partition("_")
     number = number_in(seq)
     try:
-        found = Place(float(value), number or 0)
+        found = Rank(float(value), number or 0)
     except ValueError:
         return None
     return found if number is not None and not math.isnan(found.value) else None
 
 
-def _written(place: Place | None) -> str | None:
-    return None if place is None else f"{place.value!r}_{place.seq}"
+def _written(rank: Rank | None) -> str | None:
+    return None if rank is None else f"{rank.value!r}_{rank.seq}"
 
 
 async def _choices(home: PageHome, thread: str, asking: Asking, counts: CallCounts) -> dict[str, Any]:
