@@ -1,11 +1,12 @@
 """The sub-calls of a run one after the other, as `rlm calls` lists them: read page by page, in bounded memory."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from ..nodes.runtime.dependencies import Stores
-from ..state.blobs.text_parts import Part, beginnings
+from ..state.blobs.text_parts import Part, TextReader, beginnings
 from ..state.call_pages import Asking, CallPage, CallPages
 from ..state.call_records import CallRow
 from ..state.errors import StoredDataDamaged, StoreError
@@ -13,6 +14,8 @@ from ..state.threads import Thread
 from .calls import Call, schema_of
 
 _PAGE = 100
+_SHORT = 16_000
+"""Characters of texts that are read together."""
 
 
 @dataclass(frozen=True)
@@ -61,22 +64,37 @@ class CallListing:
             asking = replace(asking, after=page.after)
 
     async def _with_texts(self, page: CallPage, thread_id: str) -> AsyncGenerator[Call]:
-        begun: Mapping[str, Part] = {}
-        if self.characters is not None:
-            names = [name for row in page.rows for name in (row.prompt, row.answer) if name]
-            begun = await beginnings(self.stores.database, self.stores.blobs, names, self.characters)
+        rows = [row for row in page.rows if not row.damage]
+        names = [name for row in rows for name in (row.prompt, row.answer, row.thoughts) if name]
+        # All at once, which is much faster than each alone; the few long ones are read when their turn comes.
+        most = _SHORT if self.characters is None else self.characters
+        begun = await beginnings(self.stores.database, self.stores.blobs, names, most)
         for row in page.rows:
-            call = await (self._beginning(row, begun) if self.characters is not None else whole_call(self.stores, row))
             took = page.below.get(row.child_thread or "")
-            yield replace(call, thread_id=thread_id, tokens_below=took.input_tokens + took.output_tokens if took else 0)
+            tokens = took.input_tokens + took.output_tokens if took else 0
+            yield replace(await self._call(row, begun), thread_id=thread_id, tokens_below=tokens)
 
-    async def _beginning(self, row: CallRow, begun: Mapping[str, Part]) -> Call:
+    async def _call(self, row: CallRow, begun: Mapping[str, Part]) -> Call:
         if row.damage:
             return Call(row, f"[{row.damage}]", None, row.damage)
-        prompt, answer = begun[row.prompt], begun[row.answer] if row.answer else None
-        damage = prompt.damage or (answer.damage if answer else None)
+        prompt, answer, thoughts = [
+            await self._whole(name, begun[name]) if name else None for name in (row.prompt, row.answer, row.thoughts)
+        ]
+        assert prompt is not None
         schema = await schema_of(row, self.stores.texts)
-        return Call(row, _said(prompt), _said(answer) if answer else None, damage, schema=schema)
+        said = [_said(part) if part else None for part in (answer, thoughts)]
+        damage = prompt.damage or (answer.damage if answer else None)
+        return Call(row, _said(prompt), said[0], damage, thoughts=said[1], schema=schema)
+
+    async def _whole(self, name: str, begun: Part) -> Part:
+        """Return the whole text, or as much of it as is wanted."""
+        if not begun.more or self.characters is not None:
+            return begun
+        try:
+            reader = await TextReader.of(self.stores.database, self.stores.blobs, name)
+            return Part(await asyncio.to_thread(lambda: b"".join(reader.chunks()).decode()))
+        except StoredDataDamaged as damaged:
+            return Part("", damage=damaged.message)
 
 
 def _said(part: Part) -> str:
