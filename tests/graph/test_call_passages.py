@@ -33,7 +33,7 @@ def test_a_passage_that_goes_on_in_the_next_piece_is_marked_in_both() -> None:
     assert marked(second, text) == [(second.rstrip(), 0), ("\n", None)]
 
 
-def test_what_is_not_found_stays_unmarked_and_nothing_is_lost() -> None:
+def test_text_of_no_passage_stays_unmarked_and_nothing_is_lost() -> None:
     for prompt in ("", "nothing of it", CLAUSES.upper(), "It may be ended"):
         assert "".join(text for text, _ in marked(prompt, CLAUSES, "", "x")) == prompt
         assert all(passage is None for _, passage in marked(prompt, CLAUSES, "", "x"))

@@ -36,7 +36,7 @@ async def test_calls_are_added_up_by_line_with_those_of_no_known_line_last(datab
     assert await line_sums(database, "other", 2) == []
 
 
-async def test_what_sub_rlms_took_counts_for_the_line_that_started_them(database: Database) -> None:
+async def test_the_tokens_of_sub_rlms_count_for_the_line_that_started_them(database: Database) -> None:
     entry = Entry("2:child:1", "rlm", 2, 0, "m", "hash", line=4)
     journal = await Journal(database).of("t")
     for name, caller, call in (("child", "t", entry.key), ("grandchild", "child", "2:x:1")):
