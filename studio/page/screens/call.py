@@ -158,7 +158,7 @@ async def _messages(home: PageHome, found: FoundCall) -> list[tuple[int, str, Sh
 
 def _parsed(answer: ShownText | None) -> str | None:
     """Return an answer that is JSON, indented; None for any other text."""
-    if answer is None or not answer.text[:1].strip(" \n") or answer.text.lstrip()[:1] not in ("{", "["):
+    if answer is None or answer.text.lstrip()[:1] not in ("{", "["):
         return None
     if answer.start or len(answer.text) < answer.size or answer.size > _MOST_OF_JSON:
         return None
