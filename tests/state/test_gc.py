@@ -462,3 +462,15 @@ async def test_folders_of_search_indexes_are_freed_like_files(home: Home) -> Non
     collected = home.collect()
     assert freed(collected) == {"search": 1} and collected.freed["search"].bytes > 5
     assert list(indexes.folder.iterdir()) == []
+
+
+async def test_the_words_of_calls_are_freed_after_thirty_days_without_a_search(home: Home) -> None:
+    files = [home.folder / f"search.sqlite{end}" for end in ("", "-wal")]
+    for path in files:
+        path.write_bytes(b"words")
+        os.utime(path, (NOW, NOW))
+    home.clock.now = NOW + KEPT_SECONDS - 1
+    assert freed(home.collect()) == {}
+    home.clock.now += 1
+    assert freed(home.collect(dry_run=True)) == {"search": 2} and all(path.exists() for path in files)
+    assert freed(home.collect()) == {"search": 2} and not any(path.exists() for path in files)
