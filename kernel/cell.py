@@ -57,6 +57,7 @@ class RunningCell:
         """The number of refusals, and the highest ids posted when the last one of them was delivered, and until now."""
         self._computed = self._searched = 0.0
         self._limit = timeout
+        self._began: float | None = None
         self._since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._error = ""
@@ -83,6 +84,7 @@ class RunningCell:
     def start(self) -> None:
         """Start the clock: the cell computes."""
         self._since = asyncio.get_running_loop().time()
+        self._began = self._since if self._began is None else self._began
         self._timer = asyncio.get_running_loop().call_later(max(0.0, self._limit - self._computed), self._expired)
 
     def post(self, calls: list[PostedCall]) -> None:
@@ -122,7 +124,8 @@ class RunningCell:
         if self.stopped and result.status == "error":
             message = f"the cell {self.stopped} and was interrupted"
             result = replace(result, status="timeout", final=None, error=CellError(self._error, message, message))
-        self._result = result
+        elapsed = asyncio.get_running_loop().time() - self._began if self._began is not None else 0.0
+        self._result = replace(result, computed=self._computed, elapsed=elapsed)
         self._posted.clear()
         self._stop_searching()
         self.held = 0

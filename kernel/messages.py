@@ -15,11 +15,11 @@ from pydantic import (
 from ..state.blobs.snapshots import Group
 from ..state.records import VariableRecord
 from .answer_parts import FilesSaid, Spool, posted_files, posted_table
-from .inside.protocol import MAX_DEPTH
-from .message_parts import Hash, Name, Range, Strict, reading
+from .inside.protocol import MAX_DEPTH, MOST_BLOCKS
+from .message_parts import Hash, Name, Place, Range, Strict, reading
 from .posted_citations import parse_citations
 from .posted_displays import parse_displays
-from .session import CellError, CellResult, Final, Restored, Snapshot, Variable
+from .session import BlockResult, CellError, CellResult, Final, Restored, Snapshot, Variable
 from .untrusted_json import BadMessage, depth
 
 MAX_OUTPUT = 32 << 20
@@ -95,6 +95,13 @@ class _Final(Strict):
     files: FilesSaid = Field(default_factory=list)
 
 
+class _Block(Strict):
+    output: Annotated[tuple[Place, Place], Field(strict=False)]
+    error: str | None = None
+    seconds: float = Field(ge=0, allow_inf_nan=False)
+    computed: float = Field(ge=0, allow_inf_nan=False)
+
+
 class _Ended(Strict):
     output: str = Field(max_length=MAX_OUTPUT)
     error: _Error | None = None
@@ -103,6 +110,7 @@ class _Ended(Strict):
     variables: list[_Variable] = Field(default=[], max_length=1000)
     seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     snapshot: _Snapshot
+    blocks: Annotated[list[_Block], FailFast()] = Field(default=[], max_length=MOST_BLOCKS)
     seen: Annotated[list[Range], FailFast()] = Field(default=[], max_length=MAX_SEEN)
     displays: Any = None
 
@@ -172,6 +180,22 @@ def _names_are_short(ranges: Sequence[tuple[str, int, int]]) -> bool:
     return sum(len(name) for name, _, _ in ranges) <= _MOST_SEEN_NAMES
 
 
+def _blocks(ended: _Ended) -> tuple[BlockResult, ...]:
+    """Return the blocks; none when they did not print one after another what the output has, in the cell's time."""
+    places = [0, *(place for block in ended.blocks for place in block.output), len(ended.output)]
+    if places != sorted(places):
+        return ()
+    return tuple(
+        BlockResult(
+            *block.output,
+            block.error[:_SHORT] if block.error is not None else None,
+            seconds=min(block.seconds, ended.seconds),
+            computed=min(block.computed, block.seconds, ended.seconds),
+        )
+        for block in ended.blocks
+    )
+
+
 def _ended(ended: _Ended, chunks: Sequence[bytes], spool: Spool) -> CellResult:
     final = _final(ended.final, spool) if ended.final is not None else None
     error, saved = ended.error, ended.snapshot
@@ -183,6 +207,7 @@ def _ended(ended: _Ended, chunks: Sequence[bytes], spool: Spool) -> CellResult:
         voided=ended.voided,
         variables=tuple(Variable(v.name, v.type[:_SHORT], v.size, v.preview) for v in ended.variables),
         seconds=ended.seconds,
+        blocks=_blocks(ended),
         snapshot=Snapshot([one.group() for one in saved.groups], saved.gone, chunks) if saved.error is None else None,
         unsaved=saved.error[:_REASON] if saved.error is not None else None,
         seen=tuple(one for one in ended.seen if one[1] < one[2]) if _names_are_short(ended.seen) else (),

@@ -267,6 +267,20 @@ class Restored:
 
 
 @dataclass(frozen=True)
+class BlockResult:
+    """One block of a cell that ran, as the kernel says: it may be wrong, within the bounds of the cell's result."""
+
+    start: int
+    end: int
+    """The part of the cell's output that it printed, in characters."""
+    error: str | None = None
+    """`Name: message` of the exception that ended it."""
+    seconds: float = 0.0
+    computed: float = 0.0
+    """The seconds of them that no sub-call was waited for."""
+
+
+@dataclass(frozen=True)
 class CellResult:
     """The result of a cell. `output` is complete up to the kernel's own cap, which it then mentions.
 
@@ -282,6 +296,12 @@ class CellResult:
     """True when the code asked to end the run, and the cell then ended in an error."""
     variables: Sequence[Variable] = field(default=())
     seconds: float = 0.0
+    computed: float = field(default=0.0, compare=False)
+    """The seconds that it computed, by the clock of this program: no call was unanswered, and nobody asked."""
+    elapsed: float = field(default=0.0, compare=False)
+    """The seconds from its beginning to its end, by the clock of this program."""
+    blocks: tuple[BlockResult, ...] = field(default=(), compare=False)
+    """The blocks that ran, in order; none where what the kernel says of them is not possible."""
     snapshot: Snapshot | None = None
     """The changes since the kernel's last snapshot; None when it could not be taken."""
     unsaved: str | None = None

@@ -27,6 +27,7 @@ from .runtime.active_runs import ActiveRun, ActiveRuns
 from .runtime.call_decisions import call_decisions_of
 from .runtime.dependencies import Dependencies
 from .runtime.events import emit
+from .runtime.measured import measured
 from .runtime.repl import Repl
 from .runtime.turns import changes_of, short_form, turns_of
 from .runtime.unread import Unread, unread_after
@@ -240,6 +241,7 @@ async def _recorded(
         "error": f"{result.error.name}: {result.error.message}" if result.error else None,
         "notes": notes,
         "seconds": round(result.seconds, 3),
+        **measured(result, output, run.journal.now()),
         **kept,
         **judgement.record,
         "digest": cell["digest"],

@@ -20,6 +20,7 @@ from ipykernel.zmqshell import ZMQDisplayPublisher, ZMQInteractiveShell
 from zmq import POLLOUT
 
 from .answer_parts import parts_of
+from .blocks import Blocks
 from .ipykernel_compat import CellCompiler, IPythonNames, QuietKernel
 from .output import captured
 from .own_modules import OwnModules, give_builtins, keep_copies, load
@@ -179,10 +180,13 @@ class RlmKernel(QuietKernel):
         captured.clear()
         repl.begin(content["history"], content["blocks"])
         error: dict[str, str] | None = None
+        blocks = Blocks(captured, repl.registry.waited)
         for number, code in enumerate(content["blocks"], 1):
             # IPython drops empty lines at the beginning of a block before it compiles it.
             repl.begin_block(number, code[: len(code) - len(code.lstrip())].count("\n"))
+            blocks.begin()
             error = await self._run(code, parent)
+            blocks.end(error)
             if error:
                 break
         try:
@@ -195,6 +199,7 @@ class RlmKernel(QuietKernel):
             ended = repl.end(succeeded=False)
         output = captured.text()
         reply = {"output": output, "error": error, "seconds": time.perf_counter() - started, **ended}
+        reply["blocks"] = blocks.said()
         reply["seen"] = repl.seen(output)
         captured.clear()
         reply["snapshot"], chunks = repl.snapshot(content["blocks"])

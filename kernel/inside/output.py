@@ -41,6 +41,21 @@ class Capture:
                     self._trim(tail)
         return len(text)
 
+    @property
+    def written(self) -> int:
+        """The number of characters that were written."""
+        return self._head_size + self._dropped + self._tail_size
+
+    def place(self, offset: int) -> int:
+        """Return the place in `text()` of what was written after `offset` characters; of what is not kept, its gap."""
+        with self._lock:
+            if offset <= self._head_size:
+                return offset
+            dropped = self._dropped + max(0, self._tail_size - self._limits[1])
+            left_out = self._head_size + dropped
+            gap = len(self._gap(dropped))
+            return self._head_size + gap + (offset - left_out if offset > left_out else 0)
+
     def flush(self) -> None:
         """Do nothing: no text is buffered."""
 
@@ -49,8 +64,10 @@ class Capture:
         with self._lock:
             if self._tail_size > self._limits[1]:
                 self._trim(self._limits[1])
-            gap = f"\n[… {self._dropped:,} characters of output are not kept …]\n" if self._dropped else ""
-            return "".join(self._head) + gap + "".join(self._tail)
+            return "".join(self._head) + self._gap(self._dropped) + "".join(self._tail)
+
+    def _gap(self, dropped: int) -> str:
+        return f"\n[… {dropped:,} characters of output are not kept …]\n" if dropped else ""
 
     def _trim(self, tail: int) -> None:
         joined = "".join(self._tail)

@@ -76,6 +76,8 @@ MAX_PROMPT = 64 << 20
 """Characters of one prompt together with the text that is sent with it as its context, at most."""
 MAX_SCHEMA, MAX_DEPTH = 1 << 20, 100
 """Characters of a schema's JSON, and the nesting of a schema, of metadata and of a final value, at most."""
+MOST_BLOCKS = 1_000
+"""The most blocks of a cell that are measured."""
 MAX_OUTPUT_TOKENS = 1_000_000
 """The largest output limit that code may ask for."""
 MAX_CITATIONS, MAX_QUOTE, MAX_CITED = 10_000, 100_000, 16 << 20

@@ -6,12 +6,14 @@ registry can be listed, so no call is ever lost with a message.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 from .sub_call_errors import SubCallError
 
+_clock = time.perf_counter  # bound now: code of cells may patch the module
 Outcome = dict[str, Any]
 """`{"value": …}` or `{"error": {"kind": …, "message": …}}`."""
 
@@ -32,6 +34,8 @@ class Registry:
         self._waiting: dict[int, tuple[Future[Outcome], Request]] = {}
         self._last = 0
         self._open = False
+        self._waited = 0.0
+        self._since: float | None = None
 
     def open(self) -> None:
         """Accept calls, as a cell begins."""
@@ -43,8 +47,22 @@ class Registry:
         self._open = False
         with self._lock:
             left, self._waiting = self._waiting, {}
+            self._note_waiting()
         for future, _ in left.values():
             _settle(future, {"error": {"kind": "cancelled", "message": "the cell that asked has ended"}})
+
+    def waited(self) -> float:
+        """Return the seconds during which calls were unsettled, so far."""
+        with self._lock:
+            return self._waited + (0.0 if self._since is None else _clock() - self._since)
+
+    def _note_waiting(self) -> None:
+        """Note whether calls are unsettled from now on. The lock is held."""
+        if self._waiting and self._since is None:
+            self._since = _clock()
+        elif not self._waiting and self._since is not None:
+            self._waited += _clock() - self._since
+            self._since = None
 
     def post(self, requests: Iterable[Request]) -> list[Future[Outcome]]:
         """Post requests in order and return the futures of their outcomes. Raises SubCallError when no cell runs.
@@ -62,6 +80,7 @@ class Registry:
                 body = {"id": self._last, **request.body, "rest": len(posted) - number}
                 self._waiting[self._last] = (future, Request(body, request.weight))
                 futures.append(future)
+            self._note_waiting()
         if futures:
             self._posted()
         return futures
@@ -89,6 +108,7 @@ class Registry:
         """Deliver an outcome to the code that waits for it. Unknown and settled numbers are ignored."""
         with self._lock:
             entry = self._waiting.pop(number, None)
+            self._note_waiting()
         if entry:
             _settle(entry[0], outcome)
 

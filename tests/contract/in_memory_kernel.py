@@ -13,6 +13,7 @@ import io
 import json
 import sys
 import threading
+import time
 import traceback
 from collections.abc import AsyncIterator, Generator, Mapping, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 from durable_rlm.kernel.answer_parts import Spool
 from durable_rlm.kernel.cell import BaseSession
 from durable_rlm.kernel.inside.answer_parts import parts_of
+from durable_rlm.kernel.inside.blocks import Blocks
 from durable_rlm.kernel.inside.output import Capture
 from durable_rlm.kernel.inside.repl import KernelRepl
 from durable_rlm.kernel.messages import parse_compared, parse_ended, parse_restored
@@ -133,9 +135,12 @@ class MemorySession(BaseSession):
         self._repl.begin([dict(entry) for entry in cell.history], cell.blocks)
         output = Capture()
         error: dict[str, str] | None = None
+        blocks, began = Blocks(output, self._repl.registry.waited), time.perf_counter()
         for number, block in enumerate(cell.blocks, 1):
             self._repl.begin_block(number)
+            blocks.begin()
             error = _execute(block, self._namespace, output)
+            blocks.end(error)
             if error:
                 break
         spool = Spool()
@@ -151,7 +156,8 @@ class MemorySession(BaseSession):
             {
                 "output": output.text(),
                 "error": error,
-                "seconds": 0.0,
+                "seconds": time.perf_counter() - began,
+                "blocks": blocks.said(),
                 **ended,
                 "snapshot": saved,
                 "displays": self._repl.displays(saved, ended["variables"]),

@@ -92,6 +92,25 @@ class SessionContract:
         assert result.error is not None and result.error.name == "ZeroDivisionError"
         assert (await run(session, "print(a, b, 'c' in globals())")).output == "1 2 False\n"
 
+    async def test_each_block_that_ran_has_its_output_its_error_and_its_seconds(self, session: KernelSession) -> None:
+        result = await run(session, "print('a')", "1 + 1", "print('é…')\n1 / 0", "print('never')")
+        assert [result.output[block.start : block.end] for block in result.blocks] == ["a\n", "2\n", "é…\n"]
+        assert [block.error for block in result.blocks] == [None, None, "ZeroDivisionError: division by zero"]
+        assert all(0 <= block.computed <= block.seconds <= result.seconds for block in result.blocks)
+        assert 0 < result.computed <= result.elapsed
+
+    async def test_waiting_for_an_answer_is_no_computing_of_the_block_or_of_the_cell(
+        self, session: KernelSession
+    ) -> None:
+        await session.begin(Cell(1, ("x = 1", "llm_query('a question')", "y = 2")))
+        call = await session.next_call()
+        assert call is not None
+        await asyncio.sleep(0.3)
+        await session.deliver(call.id, Answered("an answer"))
+        result = await session.result()
+        _, waits, _ = result.blocks
+        assert waits.seconds - waits.computed > 0.25 and result.elapsed - result.computed > 0.25
+
     async def test_variables_set_before_an_error_are_kept(self, session: KernelSession) -> None:
         await run(session, "kept = 'yes'\nraise ValueError('no')")
         assert (await run(session, "kept")).output == "'yes'\n"

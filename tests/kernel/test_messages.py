@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from durable_rlm.kernel import posted_calls
-from durable_rlm.kernel.inside.protocol import CALL_WEIGHT, MAX_OUTPUT_TOKENS, PART_WEIGHT
+from durable_rlm.kernel.inside.protocol import CALL_WEIGHT, MAX_OUTPUT_TOKENS, MOST_BLOCKS, PART_WEIGHT
+from durable_rlm.kernel.messages import parse_ended
 from durable_rlm.kernel.posted_calls import parse_calls
-from durable_rlm.kernel.session import Origin, PostedCall
+from durable_rlm.kernel.session import CellResult, Origin, PostedCall
 from durable_rlm.kernel.untrusted_json import BadMessage
 from durable_rlm.state.input.child_context import PostedContext, PostedPart
 
@@ -198,3 +199,46 @@ def test_names_of_documents_in_ranges_are_limited_with_the_prompt(monkeypatch: p
     monkeypatch.setattr(posted_calls, "MAX_PROMPT", 100)
     with pytest.raises(BadMessage, match="more text than a call may have"):
         parse_calls(plain(origin={"ranges": [["n" * 100, 0, 1]]}))
+
+
+def ended(output: str, *blocks: dict[str, Any], seconds: float = 1.0) -> CellResult:
+    said = {
+        "output": output,
+        "seconds": seconds,
+        "snapshot": {},
+        "blocks": [{"seconds": 0, "computed": 0} | one for one in blocks],
+    }
+    return parse_ended(json.dumps(said))
+
+
+def test_blocks_take_no_longer_than_their_cell() -> None:
+    [block] = ended("ab", {"output": [0, 2], "seconds": 9e9, "computed": 8e9, "error": "E" * 9_999}).blocks
+    assert (block.start, block.end, block.seconds, block.computed, len(block.error or "")) == (0, 2, 1.0, 1.0, 1_000)
+
+
+@pytest.mark.parametrize("places", [[[0, 3]], [[1, 0]], [[0, 2], [1, 2]], [[0, 1 << 53]]])
+def test_blocks_that_cannot_have_printed_the_output_are_left_out(places: list[list[int]]) -> None:
+    assert ended("ab", *({"output": place} for place in places)).blocks == ()
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"output": [-1, 1]},
+        {"output": [0, 1 << 60]},
+        {"output": [0]},
+        {"output": "ab"},
+        {"output": [0, 1], "seconds": -1},
+        {"output": [0, 1], "seconds": "1"},
+        {"output": [0, 1], "computed": None},
+        {"output": [0, 1], "error": 5},
+    ],
+)
+def test_a_block_that_is_none_ends_the_kernel(block: dict[str, Any]) -> None:
+    with pytest.raises(BadMessage):
+        ended("ab", block)
+
+
+def test_more_blocks_than_a_kernel_says_end_it() -> None:
+    with pytest.raises(BadMessage):
+        ended("", *[{"output": [0, 0]}] * (MOST_BLOCKS + 1))
