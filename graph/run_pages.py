@@ -5,6 +5,7 @@ Sums and answers are read for the runs of one page only.
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from ..nodes.runtime.dependencies import Stores
@@ -24,6 +25,7 @@ from .spent import Spent, spent_by
 PER_PAGE = 50
 MOST_ASKING = 8
 """The number of runs that are shown at most of those that need a person, and of those that are running."""
+_NAMES, _NEAR, _LONGEST_NAME = 1_000, 5, 100
 _FIRST_LINE = 400
 """Characters of an answer's first line."""
 
@@ -93,6 +95,14 @@ async def runs_now(stores: Stores) -> RunsNow:
         [await _under_way(stores, row) for row in running],
         await stores.run_pages.count(busy, alive) if many[1] else len(running),
     )
+
+
+async def near_names(stores: Stores, name: str) -> list[str]:
+    """Return the names of late runs that `name` may have been meant for, the nearest first. Raises StoreError."""
+    names = await stores.run_pages.latest_names(_NAMES)
+    within = [one for one in names if name[:_LONGEST_NAME].lower() in one.lower()]
+    close = get_close_matches(name[:_LONGEST_NAME], names, n=_NEAR, cutoff=0.5)
+    return [*dict.fromkeys([*within[:_NEAR], *close])][:_NEAR]
 
 
 async def _alive(stores: Stores) -> set[str]:

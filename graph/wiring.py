@@ -22,6 +22,7 @@ from ..state.blobs.texts import Texts
 from ..state.call_journal import Journal
 from ..state.db.connection import Database
 from ..state.db.home_id import id_in
+from ..state.db.opening import BUSY_SECONDS
 from ..state.errors import StoreError
 from ..state.executions import Executions
 from ..state.failpoints import Failpoint, no_failpoint
@@ -46,8 +47,9 @@ async def open_stores(
     *,
     named: bool = True,
     trust: bool = False,
+    patience: float = BUSY_SECONDS,
 ) -> AsyncGenerator[Stores]:
-    """Open the stores under `home`; `clock` is wall time.
+    """Open the stores under `home`; `clock` is wall time, `patience` the seconds for which a busy file is waited for.
 
     Raises StoreError; NotAgreed when the user has not `named` the home, nor made it, nor agreed to it. With `trust`
     neither that nor who owns its files is checked.
@@ -62,7 +64,7 @@ async def open_stores(
         if made_here:
             remember_made(home, home_id)
 
-    async with Database.open(home / DATABASE, failpoint=failpoint, on_made=on_made) as database:
+    async with Database.open(home / DATABASE, failpoint=failpoint, patience=patience, on_made=on_made) as database:
         yield _stores(home, database, await database.look(id_in), clock, failpoint)
 
 
@@ -73,6 +75,7 @@ def open_home(
     *,
     trust: bool = False,
     read_only: bool = False,
+    patience: float = BUSY_SECONDS,
 ) -> AbstractAsyncContextManager[Stores]:
     """Open the stores of a home for writing (`open_stores`), or with `read_only` as a copy (`open_copy`).
 
@@ -80,9 +83,9 @@ def open_home(
     """
     # Kernels run in a folder of their own, where a relative path would name another file.
     folder = Path(home or DEFAULT_HOME).expanduser().absolute()
-    return (
-        open_copy(folder) if read_only else open_stores(folder, clock, failpoint, named=home is not None, trust=trust)
-    )
+    if read_only:
+        return open_copy(folder)
+    return open_stores(folder, clock, failpoint, named=home is not None, trust=trust, patience=patience)
 
 
 @asynccontextmanager

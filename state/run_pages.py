@@ -115,6 +115,14 @@ class RunPages:
         [[number]] = await self._database.read(query, tuple(values))
         return int(number)
 
+    async def latest_names(self, limit: int) -> list[str]:
+        """Return the names of the runs that were touched last and that no other run has called. Raises StoreError."""
+        condition, values = Filter().condition(())
+        query = (
+            f"SELECT thread_id FROM threads WHERE status != '{DELETED}' AND {condition} ORDER BY updated DESC LIMIT ?"
+        )
+        return [str(name) for [name] in await self._database.read(query, (*values, limit))]
+
     async def below(self, thread_ids: Collection[str]) -> dict[str, int]:
         """Return the number of sub-RLMs below each of these runs that has any, at all levels. Raises StoreError."""
         rows = await self._database.read(_BELOW, (_json(thread_ids),))

@@ -41,6 +41,7 @@ SLOW = (
     "tests/e2e/test_following_printed_commands.py::test_a_killed_run_is_answered_by_the_printed_commands[calls-3]",
     "tests/e2e/test_following_printed_commands.py::test_a_killed_run_is_answered_by_the_printed_commands[no limit-1]",
     "tests/e2e/test_following_printed_commands.py::test_a_killed_run_is_answered_by_the_printed_commands[no limit-3]",
+    "tests/e2e/page/test_view_command.py::test_a_detached_run_with_its_page_goes_on_when_the_page_is_ended",
     "tests/e2e/test_packages.py",
     "tests/e2e/test_reviewing.py::test_a_decision_of_another_reviewer_is_not_overruled",
     "tests/e2e/test_reviewing.py::test_code_replaced_while_its_review_is_open_does_not_run",

@@ -96,11 +96,13 @@ def _streams(answer: int) -> Iterator[_Held]:
                 yield number, about.st_dev, about.st_ino
 
 
-def detach(invocation: Invocation) -> Detached:
+def detach(invocation: Invocation, *, then: Callable[[str | None], None] | None = None) -> Detached:
     """Go on in a process of its own: return in that process alone, which must call `begun` on what is returned.
 
     This process ends the command: with status 0 and the run's name once it has begun, else with the status of the
-    process that ended before that. Raises UsageError when this process has other threads, which cannot be copied.
+    process that ended before that. `then` is called with the run's name before the command ends.
+
+    Raises UsageError when this process has other threads, which cannot be copied.
     """
     if threading.active_count() > 1:
         raise UsageError("A run cannot be detached from a program with threads.", hint="Start `rlm` as a process.")
@@ -126,7 +128,10 @@ def detach(invocation: Invocation) -> Detached:
     for one, handler in before.items():
         signal.signal(one, handler or signal.SIG_DFL)
     if text:
-        _say_begun(invocation, child, json.loads(text))
+        about = json.loads(text)
+        _say_begun(invocation, child, about)
+        if then:
+            then(about["ids"].get("thread_id"))
         raise typer.Exit(0)
     _end_as(child)
 

@@ -67,6 +67,7 @@ def start(
     after: "Callable[[Run], list[str]]" = lambda run: [],
     tracing: bool = False,
     detach: bool = False,
+    view: "Callable[[str | None], None] | None" = None,
     today: Callable[[], date] = date.today,
 ) -> None:
     """Start a run, follow it to its end, and exit with its status. Raises RlmError when it is refused."""
@@ -84,7 +85,6 @@ def start(
         cli_run.warnings = price_warnings(resolved.frozen(), resolved.max_cost, today())
         return await runner.run(question, paths or None, thread=thread, on_event=on_event, **settings)
 
-    cli_run = CliRun(
-        *(invocation, thread, begin, output, resolved.unsandboxed, after), tracing=tracing, files=files, detach=detach
-    )
+    work = (invocation, thread, begin, output, resolved.unsandboxed, after)
+    cli_run = CliRun(*work, tracing=tracing, files=files, detach=detach, view=view)
     execute(cli_run)

@@ -182,6 +182,15 @@ Detach = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+View = Annotated[
+    bool,
+    typer.Option(
+        "--view",
+        help="Open the page on the run once it has begun, as `rlm view` does. At a terminal it stays after the end, "
+        "until Ctrl-C; with --detach the command stays to serve it. Default: no page",
+        rich_help_panel=OUTPUT,
+    ),
+]
 NewThread = Annotated[
     str | None,
     typer.Option(

@@ -23,6 +23,7 @@ from ..terminal.printed_commands import pasteable, pasteable_error
 from .delivery import Delivery, beside
 from .detaching import Detached, detach
 from .open_runner import TIDYING, OpenRunner
+from .page_beside import PageBeside
 from .shown_answer import is_too_large, put_shown
 from .signals import STOPPED, Stopping, interruptible, leave
 from .summary import brought_back, command_line, ended, failure, to_json, what_next
@@ -81,6 +82,10 @@ class CliRun:
     """True when the run goes on without the terminal once it has begun, as with `--detach`."""
     detached: Detached | None = None
     """The process of its own, once it is there."""
+    view: Callable[[str | None], None] | None = None
+    """Serves the page of a run until a signal comes, when the page is opened, as with `--view`."""
+    page: PageBeside | None = None
+    """The page beside the run, if it is opened in this process's name."""
 
 
 @dataclass
@@ -105,17 +110,24 @@ def execute(cli_run: CliRun) -> None:
     """Do the work and end the command with the run's exit status. Raises RlmError when there is no run to report."""
     cli_run.delivery = Delivery.to(cli_run.output, cli_run.files)
     if cli_run.detach:
-        cli_run.detached = detach(cli_run.invocation)
+        cli_run.detached = detach(cli_run.invocation, then=cli_run.view)
     elif cli_run.reviewer is None and at_terminal() and not cli_run.invocation.json:
         from ..approval.terminal import TerminalReviewer
 
         cli_run.reviewer = TerminalReviewer()
+    if cli_run.view and not cli_run.detach:
+        cli_run.page = PageBeside(cli_run.invocation.home)
+    stays = False
     try:
         came = _worked(cli_run)
+        status = report_outcome(cli_run.invocation, came, cli_run.delivery, cli_run.after)
+        stays = status != STOPPED
     except TimeSpent as spent:
         # An ordinary exit would wait for the thread that reads the input.
         leave(report_known(spent, cli_run.invocation, as_json=cli_run.invocation.json))
-    status = report_outcome(cli_run.invocation, came, cli_run.delivery, cli_run.after)
+    finally:
+        if cli_run.page:
+            cli_run.page.end(stays=stays)
     if came.stuck:
         leave(status)
     raise typer.Exit(status)
@@ -282,10 +294,23 @@ def _warning_first(cli_run: CliRun, display: Display) -> OnEvent:
         if event["event"] == "begun":
             if cli_run.detached:
                 cli_run.detached.begun(event["thread_id"])
+            if cli_run.page:
+                cli_run.page.begun(event["thread_id"], in_loop(display.say))
             return
         display.update(event)
 
     return on_event
+
+
+def in_loop(show: Callable[[str], None]) -> Callable[[str], None]:
+    """Return a function for other threads that calls `show` in the loop that runs now; it does nothing later."""
+    loop = asyncio.get_running_loop()
+
+    def shown(text: str) -> None:
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(show, text)
+
+    return shown
 
 
 async def _pending(runner: "Runner", run: "Run | None") -> "Pending | None":

@@ -7,6 +7,7 @@ from ..cli import options
 from ..cli.agreeing import writes
 from ..cli.common import command, thread_or_last
 from ..invocation import Invocation
+from .view import page_of
 
 
 @command
@@ -22,6 +23,7 @@ def resume(
     output: options.Output = None,
     files: options.Files = None,
     detach: options.Detach = False,
+    view: options.View = False,
 ) -> None:
     """Resume a run that was stopped or killed, that failed, or that ran out of budget.
 
@@ -52,5 +54,14 @@ def resume(
         cli_run.warnings = price_warnings(about["settings"], counted, date.today())
         return await runner.resume(thread, strict=strict, unsandboxed=bool(unsandboxed), on_event=on_event, **changes)
 
-    cli_run = CliRun(invocation, thread, go_on, output, tracing=chosen(tracing), files=files, detach=detach)
+    cli_run = CliRun(
+        invocation,
+        thread,
+        go_on,
+        output,
+        tracing=chosen(tracing),
+        files=files,
+        detach=detach,
+        view=page_of(invocation) if view else None,
+    )
     execute(cli_run)

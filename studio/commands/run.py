@@ -10,6 +10,7 @@ from ..cli import options
 from ..cli.agreeing import writes
 from ..cli.common import command
 from ..invocation import Invocation
+from .view import page_of
 
 Question = Annotated[
     str | None,
@@ -41,6 +42,7 @@ def run(
     thread: options.NewThread = None,
     questions: options.Questions = None,
     detach: options.Detach = False,
+    view: options.View = False,
 ) -> None:
     """Answer a question over files, folders or stdin.
 
@@ -70,6 +72,8 @@ def run(
     if questions is not None:
         from ..questions.asking import start as ask
 
+        if view:
+            raise UsageError("--view opens the page on one run.", hint="With --questions, call `rlm view` beside it.")
         given = [*([] if question is None else [question]), *(paths or [])]
         if question and " " in question and "*" not in question and not Path(question).exists():
             raise UsageError(
@@ -82,4 +86,13 @@ def run(
         raise UsageError("Missing argument 'QUESTION'.", hint="See `rlm run --help`.")
     from ..cli.new_run import start
 
-    start(invocation, question, paths, settings, **places, tracing=chosen(tracing), detach=detach)
+    start(
+        invocation,
+        question,
+        paths,
+        settings,
+        **places,
+        tracing=chosen(tracing),
+        detach=detach,
+        view=page_of(invocation) if view else None,
+    )

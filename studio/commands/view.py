@@ -4,20 +4,21 @@ import os
 import sys
 import threading
 import webbrowser
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import quote
 
 import typer
 
 from ...state.errors import UsageError
 from ..cli.agreeing import reads_copy
 from ..cli.common import command, from_library
+from ..cli.page_beside import path_of
 from ..cli.signals import STOPPED, interruptible
 from ..invocation import Invocation
 from ..terminal.console import put, say
 from ..terminal.errors import NOT_BEGUN, report
-from ..terminal.escape import safe_json
+from ..terminal.escape import safe, safe_json
 
 if TYPE_CHECKING:
     from socket import socket
@@ -55,17 +56,19 @@ def view(invocation: Invocation, thread: Thread = None, port: Port = None, no_op
     """
     name = None if thread is None else from_library(invocation, lambda library: library.resolve(thread))
     with interruptible():
-        started = serve(invocation, f"/runs/{quote(name, safe='')}" if name else "/", port, opens=not no_open)
+        started = serve(invocation, path_of(name), port, opens=not no_open)
     if not started:
         report("ServerError", "The page could not be served.", as_json=invocation.json)
         raise typer.Exit(1)
     raise typer.Exit(STOPPED)
 
 
-def serve(invocation: Invocation, path: str, port: int | None, *, opens: bool) -> bool:
+def serve(
+    invocation: Invocation, path: str, port: int | None, *, opens: bool, show: Callable[[str], None] = put
+) -> bool:
     """Serve the page until a signal comes, and open a browser at `path`. Return whether the server could start.
 
-    Raises UsageError for a port that is taken.
+    `show` prints the address. Raises UsageError for a port that is taken.
     """
     from ..page.process import PageServer
     from ..serving.listening import url_of
@@ -76,11 +79,11 @@ def serve(invocation: Invocation, path: str, port: int | None, *, opens: bool) -
         url = url_of(HOST, listening)
 
         def ready() -> None:
-            if invocation.json:
+            if invocation.json and show is put:
                 put(safe_json({"url": url, "token": access.token, "pid": os.getpid()}, one_line=True))
             else:
-                put(f"The page of {invocation.home}. Ctrl-C stops it; runs go on.\n")
-                put(f"  {url}{path}?token={access.token}\n")
+                show(f"The page of {safe(str(invocation.home))}. Ctrl-C stops it; runs go on.\n")
+                show(f"  {url}{path}?token={access.token}\n")
             if opens and has_screen():
                 threading.Thread(target=_open, args=(f"{url}{path}?ticket={access.new_ticket()}",), daemon=True).start()
 
@@ -90,6 +93,16 @@ def serve(invocation: Invocation, path: str, port: int | None, *, opens: bool) -
         except KeyboardInterrupt:
             report(NOT_BEGUN, "Stopped before the page was served.", as_json=invocation.json)
             raise typer.Exit(STOPPED) from None
+
+
+def page_of(invocation: Invocation) -> Callable[[str | None], None]:
+    """Return a function that serves the page, opened on a run, until a signal comes; its address goes to stderr."""
+
+    def served(thread: str | None) -> None:
+        with interruptible():
+            serve(invocation, path_of(thread), None, opens=True, show=say)
+
+    return served
 
 
 def _listening(port: int | None) -> "socket":

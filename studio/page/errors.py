@@ -1,13 +1,15 @@
 """Errors as pages: the same sentence as on the command line, with what to do next."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ...graph.run_pages import near_names
 from ...state.errors import LeaseLost, RlmError, RunBusy, StoreError, ThreadExists, UnknownThread
-from .home import NoHome
+from .home import HomeOpener, NoHome
 from .rendering import render
 
 
@@ -37,7 +39,8 @@ class NotThere(HTTPException):
 async def known_error(request: Request, error: Exception) -> Response:
     """Return the page of one of our errors."""
     assert isinstance(error, RlmError)
-    return _page(request, status_of(error), error.message, error.hint or "")
+    near = await _near(request) if isinstance(error, UnknownThread) else []
+    return _page(request, status_of(error), error.message, "" if near else error.hint or "", near)
 
 
 async def http_error(request: Request, error: Exception) -> Response:
@@ -53,5 +56,15 @@ async def unexpected_error(request: Request, error: Exception) -> Response:
     return _page(request, 500, said, "`rlm view --debug` prints where it is.")
 
 
-def _page(request: Request, status: int, said: str, hint: str) -> Response:
-    return render(request, "error.html", status=status, code=int(status), said=said, hint=hint)
+async def _near(request: Request) -> list[str]:
+    """Return the names of runs that an unknown one may have been meant for."""
+    opener: HomeOpener = request.app.state.opener
+    try:
+        home = await opener.opened()
+        return await near_names(home.stores, str(request.path_params.get("thread", "")))
+    except RlmError:
+        return []
+
+
+def _page(request: Request, status: int, said: str, hint: str, near: Sequence[str] = ()) -> Response:
+    return render(request, "error.html", status=status, code=int(status), said=said, hint=hint, near=near)

@@ -17,6 +17,9 @@ from ...state.db.storable import encodable
 from ...state.errors import RlmError, StoreError
 from ...state.home_access import DATABASE
 
+PATIENCE = 2.0
+"""Seconds that a page waits for a database which another process holds, before it says so."""
+
 
 class NoHome(RlmError):
     """Nothing is saved in the folder yet, or not any more."""
@@ -72,7 +75,8 @@ class HomeOpener:
             if file is None:
                 raise NoHome(f"No run is saved in {self.home}.", hint="Ask a first question, here or with `rlm run`.")
             if self._opened is None:
-                stores = await self._closing.enter_async_context(open_home(self.home, read_only=self.read_only))
+                opening = open_home(self.home, read_only=self.read_only, patience=PATIENCE)
+                stores = await self._closing.enter_async_context(opening)
                 self._opened, self._file = _page_home(stores), file
             return self._opened
 

@@ -22,7 +22,7 @@ from tests.studio.test_safe_text import hostile
 
 DOCS = Path(__file__).parents[2] / "docs" / "command-line.md"
 EVERYWHERE = {"--home", "--json", "--debug", "--help"}
-NO_SETTING = {"--tracing", "--thread", "--output", "--files", "--trust", "--detach", "--questions"}
+NO_SETTING = {"--tracing", "--thread", "--output", "--files", "--trust", "--detach", "--view", "--questions"}
 
 
 def flags_of(name: str) -> dict[str, str]:

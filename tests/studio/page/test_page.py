@@ -1,6 +1,7 @@
 """The page as a whole: its headers, its errors, and a home that comes, goes and changes."""
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import httpx
 import pytest
 
 from durable_rlm.graph.queries import RunQueries
+from durable_rlm.state.db.connection import connect
+from durable_rlm.state.home_access import DATABASE
 from durable_rlm.studio.page.app import create_app
 from durable_rlm.studio.page.home import HomeOpener
 
@@ -72,3 +75,36 @@ async def test_the_runs_of_the_tests_are_of_every_kind(page: Page) -> None:
         for status in screen.find("//td/span[starts-with(@class, 'status')]")
     }
     assert statuses == {"answered", "budget", "failed", "paused"}
+
+
+@pytest.mark.parametrize("meant", ["contract", "waits-for", "tre"])
+async def test_an_unknown_run_is_a_page_that_names_near_ones(page: Page, meant: str) -> None:
+    screen = await page.get(f"/runs/x{meant}x" if meant == "contract" else f"/runs/{meant}")
+    assert screen.status == 404
+    near = screen.find("//ul[@class='near']//a/@href")
+    expected = {"contract": "/runs/contracts", "waits-for": "/runs/waits-for-code", "tre": "/runs/tree"}
+    assert expected[meant] in near and len(near) <= 5
+
+
+async def test_a_hostile_name_of_an_unknown_run_stays_a_text(page: Page) -> None:
+    screen = await page.get("/runs/%3Cscript%3Ealert(1)%00%0A")
+    assert screen.status == 404
+    assert len(screen.find("//script")) == 1 and "<script>alert(1)" in screen.text
+
+
+async def test_a_database_that_another_process_holds_is_one_sentence(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("durable_rlm.studio.page.home.PATIENCE", 0.01)
+    with closing(connect(own_home / DATABASE)) as base:
+        base.execute("PRAGMA journal_mode = DELETE")
+        base.execute("BEGIN EXCLUSIVE")
+        opener = HomeOpener(own_home)
+        app = create_app(opener)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here", trust_env=False) as client,
+        ):
+            answered = await client.get("/")
+    assert answered.status_code == 503
+    assert "is locked by another process" in answered.text and "Traceback" not in answered.text
