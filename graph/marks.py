@@ -1,6 +1,6 @@
 """Marks: short texts that differ once something new is saved of a run, or of any run of a home.
 
-Whoever follows compares them, so nothing has to be kept for a follower that was away. Each takes a few small queries.
+A follower compares them, so nothing has to be kept for a follower that was away. Each takes a few small queries.
 """
 
 import sqlite3

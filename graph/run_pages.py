@@ -45,7 +45,7 @@ class RunsPage:
 
 @dataclass(frozen=True)
 class RunsNow:
-    """What needs a person, and what is running."""
+    """The runs that need a person, and those that are running."""
 
     waiting: list[dict[str, Any]]
     """Entries of `rlm list --json` of runs that wait for a person, each with `asks`: for what, in words."""

@@ -26,7 +26,7 @@ HEARTBEAT = 15.0
 
 @dataclass(frozen=True)
 class News:
-    """What is followed and has changed: a run by its name, or the home by the empty name, and its mark now."""
+    """Something followed that has changed: a run by its name, or the home by the empty name, and its mark now."""
 
     name: str
     mark: str

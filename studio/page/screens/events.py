@@ -1,6 +1,6 @@
 """Server-Sent Events that say that something new is saved; the page then fetches itself.
 
-An event's id is the mark of what it is about, so whoever connects again says what it knows last and hears at once
+An event's id is the mark of what it is about, so a browser that connects again says what it knows and hears at once
 whether that is still so.
 """
 

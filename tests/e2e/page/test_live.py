@@ -43,7 +43,7 @@ def turns(page: Page, name: str) -> Any:
     return page.locator(f"tr:has(a.main[href='/runs/{name}']) td:nth-child(3)")
 
 
-async def test_what_another_process_saves_is_shown_by_itself(live_home: Path, view: Views) -> None:
+async def test_a_save_of_another_process_is_shown_by_itself(live_home: Path, view: Views) -> None:
     there = await view(live_home)
     page = await there.open()
     answered(live_home, "failed", 77)
@@ -75,7 +75,7 @@ async def test_focus_and_scrolling_stay_while_rows_come_before_them(live_home: P
         await expect(row).to_be_focused()
 
 
-async def test_what_is_selected_stays_until_it_is_let_go(live_home: Path, view: Views) -> None:
+async def test_a_selection_stays_until_it_is_let_go(live_home: Path, view: Views) -> None:
     page = await (await view(live_home)).open()
     await page.locator("a.main[href='/runs/failed']").select_text()
     answered(live_home, "failed", 5)

@@ -1,4 +1,4 @@
-"""Events: whoever follows a run, or the home, hears of what any process saves, and of a process that was killed."""
+"""Events: a follower of a run, or of the home, hears of what any process saves, and of a process that was killed."""
 
 import asyncio
 import itertools
@@ -70,7 +70,9 @@ async def first_mark(live: Live, name: str) -> str:
     return news.mark
 
 
-async def test_who_comes_back_with_an_old_mark_hears_at_once_and_with_the_current_one_nothing(live: Live) -> None:
+async def test_a_follower_that_comes_back_with_an_old_mark_hears_at_once_and_with_the_current_one_nothing(
+    live: Live,
+) -> None:
     mark = await first_mark(live, "tree")
     step, settled, seq, status = mark.split(".")
     assert int(step) and int(settled) and int(seq) and status == "answered"
@@ -92,7 +94,7 @@ async def test_who_comes_back_with_an_old_mark_hears_at_once_and_with_the_curren
     ],
     ids=["status", "an answered call", "a step", "a call of a sub-RLM"],
 )
-async def test_what_another_process_saves_of_a_run_is_heard_by_those_who_follow_it(
+async def test_a_save_of_another_process_is_heard_by_the_followers_of_its_run(
     live: Live, own_home: Path, sql: str
 ) -> None:
     mark = await first_mark(live, "tree")
@@ -127,7 +129,7 @@ async def test_a_killed_process_is_heard_of_although_it_saves_nothing(
     following = live.follow({"tree": mark})
     heard = asyncio.create_task(next_of(following))
     await asyncio.sleep(0)
-    # The holder ends: to whoever looks, its start is not that of the process of this number.
+    # The holder ends: its start is not that of the process of this number.
     monkeypatch.setattr("durable_rlm.state.leases._ticks", started_again)
     news = await heard
     assert news is not None and news.mark == mark.replace("busy", "stopped")

@@ -52,7 +52,7 @@ async def test_a_fork_stands_below_its_origin_and_leads_to_what_differs(page: Pa
     assert fork.xpath(".//a[@class='flag']/@href") == ["/compare?a=contracts&b=stricter"]
 
 
-async def test_what_waits_for_a_person_comes_first_and_leads_to_its_review(page: Page) -> None:
+async def test_runs_that_wait_for_a_person_come_first_and_lead_to_their_reviews(page: Page) -> None:
     screen = await page.get("/")
     assert screen.find("//h2[@id='needs-you']/span")[0].text == "2"
     assert screen.find("//section[@class='needs']//a/@href") == [
