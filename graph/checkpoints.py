@@ -3,7 +3,7 @@
 It starts no kernel and loads no value.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -16,6 +16,10 @@ from ..state.threads import Step, Thread
 
 if TYPE_CHECKING:
     from ..state.run_state import RunState
+
+
+MOST_STEPS = 1 << 53
+"""A number that no step reaches; SQLite has no room for much larger ones."""
 
 
 class Checkpoints(Protocol):
@@ -35,6 +39,8 @@ class StateAtStep:
     """None for the current state."""
     state: "RunState"
     next: frozenset[str]
+    requests: Sequence[Any] = ()
+    """The interrupts of the tasks that follow it, with an `id` and a `value` each."""
 
     @property
     def in_cell(self) -> bool:
@@ -49,16 +55,15 @@ class StateAtStep:
 
 async def find_step(stores: Stores, thread_id: str, number: int) -> Step:
     """Return step `number` of a thread. Raises UsageError when there is no such step, StoredDataDamaged."""
-    steps = await stores.threads.steps(thread_id)
-    for step in steps:
-        if step.step == number:
-            if step.kind == "damaged":
-                raise StoredDataDamaged(
-                    f"Step {number} of {thread_id}: {step.summary}.",
-                    hint=f"{cli_command('verify', thread_id)} says what is lost.",
-                )
-            return step
-    there = f"It has steps 1 to {steps[-1].step}." if steps else "It has none yet."
+    for step in await stores.threads.steps_from(thread_id, number, 1) if 0 < number < MOST_STEPS else ():
+        if step.kind == "damaged":
+            raise StoredDataDamaged(
+                f"Step {number} of {thread_id}: {step.summary}.",
+                hint=f"{cli_command('verify', thread_id)} says what is lost.",
+            )
+        return step
+    last, _ = await stores.threads.steps_beside(thread_id, MOST_STEPS, MOST_STEPS)
+    there = f"It has steps 1 to {last}." if last else "It has none yet."
     raise UsageError(f"The run has no step {number}.", hint=f"{there} {cli_command('steps', thread_id)} lists them.")
 
 
@@ -67,7 +72,8 @@ async def state_at(stores: Stores, checkpoints: Checkpoints, thread: Thread, num
     step = None if number is None else await find_step(stores, thread.thread_id, number)
     place = {"thread_id": thread.thread_id} | ({"checkpoint_id": step.checkpoint_id} if step else {})
     snapshot = await checkpoints.aget_state({"configurable": place})
-    return StateAtStep(thread, step, cast("RunState", snapshot.values), frozenset(snapshot.next))
+    state = cast("RunState", snapshot.values)
+    return StateAtStep(thread, step, state, frozenset(snapshot.next), tuple(snapshot.interrupts))
 
 
 _EARLIER = "it was saved by an earlier version, without its value; running its cells again brings it back"

@@ -1,7 +1,7 @@
 """Reads what a run waits for with a person, without the run's process: its requests, and their sub-calls by pages."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +55,12 @@ class WaitingRequest:
 async def waiting_requests(stores: Stores, checkpoints: Checkpoints, thread_id: str) -> list[WaitingRequest]:
     """Return the requests that a run waits with; none when it does not wait. Raises StoreError, StoredDataDamaged."""
     state = await checkpoints.aget_state({"configurable": {"thread_id": thread_id}})
-    return [_request(thread_id, found.id, found.value) for found in state.interrupts]
+    return requests_in(thread_id, state.interrupts)
+
+
+def requests_in(thread_id: str, interrupts: Iterable[Any]) -> list[WaitingRequest]:
+    """Return the requests that interrupts of a run hold. Raises StoredDataDamaged."""
+    return [_request(thread_id, found.id, found.value) for found in interrupts]
 
 
 def digest_of_request(value: Mapping[str, Any], thread_id: str) -> str:

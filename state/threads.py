@@ -105,6 +105,12 @@ _STEPS = (
 )
 
 
+_BESIDE = (
+    "SELECT (SELECT max(step) FROM steps WHERE thread_id = ? AND step < ?), "
+    "(SELECT min(step) FROM steps WHERE thread_id = ? AND step > ?)"
+)
+
+
 class Threads:
     """Reads and writes the index."""
 
@@ -266,6 +272,20 @@ class Threads:
         """Return the run's steps in saved order, damaged ones with kind `damaged`; loads no checkpoint."""
         rows, _ = await self._database.look(lambda connection: from_both_ends(connection, _STEPS, "step", (thread_id,)))
         return [_step(row) for row in rows]
+
+    async def steps_from(self, thread_id: str, number: int, most: int) -> list[Step]:
+        """Return the run's steps with the `most` numbers from this one on, damaged ones with kind `damaged`.
+
+        Numbers of steps that were pruned have none.
+        """
+        select, place = f"{_STEPS} AND step >= ? AND step < ?", (thread_id, number, number + most)
+        rows, _ = await self._database.look(lambda connection: from_both_ends(connection, select, "step", place))
+        return [_step(row) for row in rows]
+
+    async def steps_beside(self, thread_id: str, first: int, last: int) -> tuple[int | None, int | None]:
+        """Return the numbers of the run's steps next before number `first` and next after `last`; None without one."""
+        [[before, after]] = await self._database.read(_BESIDE, (thread_id, first, thread_id, last))
+        return before, after
 
     async def count_steps(self, thread_id: str) -> int:
         """Return the number of steps of the run."""

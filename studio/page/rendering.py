@@ -33,6 +33,7 @@ STYLES = (
     "run",
     "turn",
     "calls",
+    "steps",
     "export",
     "runs",
     "input",

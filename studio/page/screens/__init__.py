@@ -13,19 +13,21 @@ from . import (
     review,
     run,
     runs,
+    steps,
     turn,
 )
 
 ROUTES: list[Route] = [
     *runs.ROUTES,
     *actions.ROUTES,
-    *compare.ROUTES,
     *calls.ROUTES,
+    *compare.ROUTES,
     *fork.ROUTES,
     *input.ROUTES,
     *new_run.ROUTES,
     *review.ROUTES,
     *events.ROUTES,
     *run.ROUTES,
+    *steps.ROUTES,
     *turn.ROUTES,
 ]
