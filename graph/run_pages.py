@@ -16,6 +16,7 @@ from ..state.executions import Execution
 from ..state.records import AnswerRef
 from ..state.run_pages import Filter, Place
 from ..state.saved_answers import latest_answers
+from ..state.summaries import first_line
 from ..state.threads import Thread
 from ..state.usage import UsageTotals
 from ..state.wording import counted
@@ -196,8 +197,7 @@ def _first_line(answer: AnswerRef, text: str | None) -> str:
         return f"[a text of more than {LARGE >> 10} KB, or one that cannot be read]"
     if "table" in answer:
         return _about_table(text)
-    lines = (line.strip(" #>\t\r") for line in text.splitlines())
-    return next((line for line in lines if line), "")
+    return first_line(text)
 
 
 def _about_table(head: str) -> str:
