@@ -98,7 +98,7 @@ class Exporting:
             count_children=await count_children(self.stores, row.thread_id),
             has_calls=self.calls > 0,
             has_input=shown,
-            **pictures(times, href, row.thread_id, about["limits"]),
+            **pictures(times, href, about),
         )
         async for section in self._turns(row):
             yield section

@@ -33,6 +33,8 @@ class _Resource:
     of: Callable[[TurnRow], float]
     number: Callable[[float], str]
     limit: float | None
+    whole: float = 0.0
+    """What the whole run has spent: what is estimated for lost calls is in no turn."""
     noun: str = ""
 
     def text(self, spent: float) -> str:
@@ -42,45 +44,63 @@ class _Resource:
         return spent / self.limit if self.limit else 0.0
 
 
-def spend_picture(times: RunTimes, scale: Scale, limits: Mapping[str, Any]) -> Spend | None:
+def spend_picture(
+    times: RunTimes, scale: Scale, limits: Mapping[str, Any], usage: Mapping[str, Any] | None = None
+) -> Spend | None:
     """Return the picture of what turns have spent; None when nothing that can be drawn was.
 
-    `limits`: those in force, as `RunQueries.about` has them.
+    `limits` (those in force) and `usage` (what the whole run has spent) as `RunQueries.about` has them. `usage` is None
+    for a part of the run.
     """
-    chosen = _chosen(times.turns, limits)
+    chosen = _chosen(times.turns, limits, usage or {})
     if chosen is None:
         return None
-    resource, spent = chosen
+    resource, drawn_sum = chosen
+    spent = max(resource.whole, drawn_sum)
     near = resource.share(spent) >= _LIMIT_SEEN
     top = max(resource.limit or 0.0, spent) if near else spent * 1.15
     drawn = [*_steps(times, scale, resource, top), line("s-line", 0, 100, _BASE + 0.5, _BASE + 0.5)]
-    said = f"{resource.text(spent)} spent"
-    if resource.limit:
-        said = f"{resource.number(spent)} of {resource.text(resource.limit)} spent ({percent(resource.share(spent))})"
-        if near:
-            y = _BASE - _HEIGHT * resource.limit / top
-            drawn.append(line("s-limit", 0, 100, y, y))
-            drawn.append(words("s-limit-words", 100, y - 4, f"limit {resource.text(resource.limit)}", "end"))
+    if resource.limit and near:
+        y = _BASE - _HEIGHT * resource.limit / top
+        drawn.append(line("s-limit", 0, 100, y, y))
+        drawn.append(words("s-limit-words", 100, y - 4, f"limit {resource.text(resource.limit)}", "end"))
+    said = _said(resource, spent, drawn_sum, part=usage is None)
     return Spend(picture("spend", f"{resource.name} over time: {said}", _BASE + 2, drawn), said)
 
 
-def _chosen(turns: Sequence[TurnRow], limits: Mapping[str, Any]) -> tuple[_Resource, float] | None:
-    """Return the limited resource of which the largest share is spent, else what was spent, with its sum."""
+def _said(resource: _Resource, spent: float, drawn_sum: float, *, part: bool) -> str:
+    if part:
+        return f"{resource.text(spent)} spent in these turns"
+    said = f"{resource.text(spent)} spent"
+    if resource.limit:
+        said = f"{resource.number(spent)} of {resource.text(resource.limit)} spent ({percent(resource.share(spent))})"
+    if spent - drawn_sum > spent / 200:
+        said += f", {resource.number(spent - drawn_sum)} of it estimated for lost calls, which are not drawn"
+    return said
+
+
+def _chosen(
+    turns: Sequence[TurnRow], limits: Mapping[str, Any], usage: Mapping[str, Any]
+) -> tuple[_Resource, float] | None:
+    """Return the limited resource of which the largest share is spent, else what was spent, with the sum of turns."""
     resources = [
-        _Resource("Dollars", lambda turn: turn.cost or 0.0, money, limits.get("max_cost")),
+        _Resource(
+            "Dollars", lambda turn: turn.cost or 0.0, money, limits.get("max_cost"), usage.get("cost_usd") or 0.0
+        ),
         _Resource(
             "Tokens",
             lambda turn: turn.input_tokens + turn.output_tokens,
             lambda number: amount(round(number)),
             limits.get("max_tokens"),
-            "tokens",
+            usage.get("input_tokens", 0) + usage.get("output_tokens", 0),
+            noun="tokens",
         ),
         _Resource(
             "Calls",
             lambda turn: turn.calls + 1,
             lambda number: amount(round(number)),
             limits.get("max_calls"),
-            "calls",
+            noun="calls",
         ),
     ]
     sums = [(resource, sum(map(resource.of, turns))) for resource in resources]

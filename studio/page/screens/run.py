@@ -106,15 +106,18 @@ async def run(request: Request) -> Response:
         waits=await waits_for(home, name) if about["status"] == "paused" else [],
         doing=await doing_now(home, name) if alive else None,
         pages=pages,
-        **pictures(picture, href, name, about["limits"]),
+        **pictures(picture, href, about, part=pages.zoomed),
         **await _children(request, stores, name),
     )
 
 
-def pictures(times: RunTimes, href: Any, thread: str, limits: Any) -> dict[str, Strip | Spend | None]:
-    """Return the pictures of these times, as the template takes them."""
+def pictures(
+    times: RunTimes, href: Any, about: dict[str, Any], *, part: bool = False
+) -> dict[str, Strip | Spend | None]:
+    """Return the pictures of the times of a run, or of a part of them, as the template takes them."""
     scale = Scale(times)
-    return {"strip": time_strip(times, href, thread, scale), "spend": spend_picture(times, scale, limits)}
+    spend = spend_picture(times, scale, about["limits"], None if part else about["usage"])
+    return {"strip": time_strip(times, href, about["thread_id"], scale), "spend": spend}
 
 
 def _bar(facts: Believed) -> Any:

@@ -92,15 +92,29 @@ def test_a_turn_that_is_only_asked_lasts_until_now() -> None:
 def test_spending_is_drawn_against_the_limit_that_is_nearest() -> None:
     found = times(turn(1, 0.0, cost=0.5), turn(2, 10.0, cost=0.5))
     limits = {"max_cost": 1.25, "max_tokens": 10_000, "max_calls": 2_000}
-    spend = spend_picture(found, Scale(found), limits)
+    spend = spend_picture(found, Scale(found), limits, {})
     assert spend is not None
     assert spend.said == "$1.00 of $1.25 spent (80 %)"
     assert "limit $1.25" in spend.drawn
 
 
+def test_what_is_estimated_for_lost_calls_is_said_beside_what_turns_have_spent() -> None:
+    found = times(turn(1, 0.0, cost=0.5))
+    whole = spend_picture(found, Scale(found), {"max_cost": 2.0}, {"cost_usd": 0.75})
+    assert whole is not None
+    assert whole.said == "$0.7500 of $2.00 spent (38 %), $0.2500 of it estimated for lost calls, which are not drawn"
+
+
+def test_spending_of_some_turns_is_not_compared_with_the_limit_of_all() -> None:
+    found = times(turn(1, 0.0, cost=0.5))
+    part = spend_picture(found, Scale(found), {"max_cost": 2.0})
+    assert part is not None
+    assert part.said == "$0.5000 spent in these turns"
+
+
 def test_a_limit_that_is_far_away_does_not_flatten_the_picture() -> None:
     found = times(turn(1, 0.0, cost=0.5))
-    spend = spend_picture(found, Scale(found), {"max_cost": 100.0, "max_calls": 2_000})
+    spend = spend_picture(found, Scale(found), {"max_cost": 100.0, "max_calls": 2_000}, {})
     assert spend is not None
     assert (spend.said, "limit $" in spend.drawn) == ("$0.5000 of $100.00 spent (0.5 %)", False)
 
