@@ -84,6 +84,8 @@ class Measured:
     """The first visit: milliseconds to `first_byte`, `paint` and `done`, `kilobytes`, `elements`."""
     click: float | None = None
     """Milliseconds from following a link to the paint, in a browser that was there before."""
+    peak: float = 0.0
+    """The most memory that the server has had until then, in MB."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,7 @@ def _browsing(browser: Browser, server: Server) -> Generator[Page]:
 def main(home: Path, output: Path | None) -> None:
     """Measure all screens, print a table, and write JSON to `output` if it is given."""
     starts: list[float] = []
+    found: list[Measured] = []
     for _ in range(STARTS - 1):
         with viewed(home) as server:
             starts.append(server.first_byte)
@@ -187,7 +190,9 @@ def main(home: Path, output: Path | None) -> None:
         starts.append(server.first_byte)
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         try:
-            found = [measured(browser, server, screen) for screen in SCREENS]
+            for screen in SCREENS:
+                found.append(measured(browser, server, screen))
+                found[-1].peak = server.peak()
         finally:
             browser.close()
         peak = server.peak()
@@ -206,7 +211,7 @@ def table(starts: list[float], found: list[Measured], peak: float) -> None:
     """Print what was measured; `!` marks what is above its limit."""
     print(f"command to first byte   {_marked(statistics.median(starts), 'start')} ms")
     print(f"peak of the server      {_marked(peak, 'memory')} MB\n")
-    print(f"{'screen':24} {'first byte':>10} {'paint':>8} {'click':>8} {'KB':>8} {'elements':>9}")
+    print(f"{'screen':24} {'first byte':>10} {'paint':>8} {'click':>8} {'KB':>8} {'elements':>9} {'peak MB':>8}")
     for one in found:
         if one.status != 200:
             print(f"{one.name:24} {'missing' if one.status == 404 else one.status:>10}")
@@ -215,7 +220,7 @@ def table(starts: list[float], found: list[Measured], peak: float) -> None:
             one.times[key] or 0.0 for key in ("first_byte", "paint", "kilobytes", "elements")
         )
         row = f"{one.name:24} {first:10.0f} {_marked(paint, 'paint')} {_marked(one.click or 0.0, 'click')}"
-        print(f"{row} {_marked(size, 'kilobytes')} {elements:9.0f}")
+        print(f"{row} {_marked(size, 'kilobytes')} {elements:9.0f} {_marked(one.peak, 'memory')}")
 
 
 def _marked(value: float, limit: str) -> str:
