@@ -25,8 +25,13 @@ from tests.contract.session_contract import SessionContract, Store, run
 
 
 class TestMemory(
-    *(SessionContract, ContextContract, DisplayContract, QueryContract, SearchContract),
-    *(CitationContract, MapQueryContract),
+    SessionContract,
+    ContextContract,
+    DisplayContract,
+    QueryContract,
+    SearchContract,
+    CitationContract,
+    MapQueryContract,
 ):
     has_its_own_process = False
 

@@ -191,7 +191,7 @@ async def test_code_replaced_while_its_review_is_open_does_not_run(
     terminal.asks()
     async with Runner.open(tmp_path / ".rlm", kernels=MemoryKernels()) as runner:
         evil = f"open({str(tmp_path / 'evil')!r}, 'w')"
-        cell, turn = await replaced(1, evil, runner._stores.texts, note="swapped")
+        cell, turn = await replaced(1, evil, runner.stores.texts, note="swapped")
         # An edit by `runner.graph` is refused.
         await runner._graph.aupdate_state(config_of("t"), {"cell": cell, "turns": [turn]}, as_node="plan")
     terminal.type("a\n")

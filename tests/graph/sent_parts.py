@@ -44,7 +44,7 @@ def truth(case: str, texts: Mapping[str, str]) -> Bytes:
 
 async def recorded(runner: Runner, thread: str) -> dict[tuple[str, int], Bytes]:
     """Return what a run has recorded: of each turn, the bytes in sub-calls ("sub") and in its request ("root")."""
-    stores = runner._stores  # pyright: ignore[reportPrivateUsage]
+    stores = runner.stores
     row = await stores.threads.find(thread)
     source = row.start.get("context_ref") if row else None
     assert source is not None

@@ -99,7 +99,7 @@ async def test_a_run_that_was_killed_before_the_clock_was_set_back_is_taken_over
 ) -> None:
     async with executor.at() as runner:
         await stopped_in_turn(runner, 2, model)
-        await runner._stores.leases.acquire("t")
+        await runner.stores.leases.acquire("t")
     mark_owner_dead(executor.home)
     async with executor.at(-HOUR) as runner:
         assert (await runner.resume("t")).status == "answered"

@@ -133,7 +133,7 @@ async def test_no_blob_can_be_deleted_while_a_copy_is_made(made: Path, tmp_path:
 
 async def test_a_run_under_way_is_copied_as_one_that_nobody_executes(made: Path, tmp_path: Path) -> None:
     async with Runner.open(made, kernels=MemoryKernels()) as runner:
-        leases = runner._stores.leases  # pyright: ignore[reportPrivateUsage]
+        leases = runner.stores.leases
         await leases.acquire("hurt")
         assert (await copy_home(made, tmp_path / "copy")).ok
         await leases.release("hurt")

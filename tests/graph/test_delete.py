@@ -151,7 +151,7 @@ async def test_a_busy_run_is_not_deleted_nor_one_whose_fork_is_busy(tmp_path: Pa
     ):
         await runner.run("What?", "a b", model=model, thread="origin")
         await runner.fork("origin", 6, into="fork")
-        leases = runner._stores.leases  # pyright: ignore[reportPrivateUsage]
+        leases = runner.stores.leases
         for run in ("origin", "fork"):
             await leases.acquire(run)
             for one in (runner, another):
@@ -190,11 +190,11 @@ async def test_a_run_is_deleted_with_its_children_or_not_at_all(home: Path) -> N
     adopt(home, "hurt", "other")
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
         before = rows(home)
-        await runner._stores.leases.acquire("other")
+        await runner.stores.leases.acquire("other")
         with pytest.raises(RunBusy):
             await runner.delete("hurt")
         assert rows(home) == before
-        await runner._stores.leases.release("other")
+        await runner.stores.leases.release("other")
         await runner.delete("hurt")
 
 

@@ -82,7 +82,7 @@ async def test_a_variable_that_cannot_be_restored_is_shown_with_the_reason(runne
 
 async def test_variables_of_a_missing_snapshot_are_shown_as_not_restorable(runner: Runner, tmp_path: Path) -> None:
     step = await after(runner, 1)
-    await runner._stores.database.commit(lambda connection: connection.execute("DELETE FROM manifests"))
+    await runner.stores.database.commit(lambda connection: connection.execute("DELETE FROM manifests"))
     shown = await runner.queries.variables("t", runner.graph, step)
     assert shown["count"]["preview"] == "1" and not shown["count"]["restorable"]
     assert "missing" in shown["count"]["why_not"]

@@ -61,7 +61,7 @@ async def state_of(runner: Runner, thread: str) -> tuple[Any, Any]:
 
 async def test_each_variable_has_the_form_of_its_value_after_the_turn(runner: Runner) -> None:
     turns, edits = await state_of(runner, "t")
-    first, second = [await displays_at(runner._stores, turns, number, edits) for number in (1, 2)]
+    first, second = [await displays_at(runner.stores, turns, number, edits) for number in (1, 2)]
     assert list(first) == ["context", "count", "gone", "kept", "rows"] and first["context"] is None
     assert first["count"] == value("1") and second["count"] == value("2") and "gone" not in second
     assert first["kept"] and first["kept"]["items"][0][1]["length"] == 1
@@ -71,47 +71,47 @@ async def test_each_variable_has_the_form_of_its_value_after_the_turn(runner: Ru
 
 async def test_no_form_is_shown_of_a_value_that_may_have_changed_since(runner: Runner) -> None:
     turns, edits = await state_of(runner, "t")
-    crowded = await displays_at(runner._stores, turns, 3, edits)
+    crowded = await displays_at(runner.stores, turns, 3, edits)
     last = f"z119{'z' * 40}"
     assert crowded["count"] == value("3") and crowded[last] is None
     assert crowded["rows"] is None, "more variables have changed than could be named"
     # The last turn changes one variable, and keeps what is known of the others.
-    after = await displays_at(runner._stores, turns, 4, edits)
+    after = await displays_at(runner.stores, turns, 4, edits)
     assert {**after, "count": None} == {**crowded, "count": None} and after["count"] == value("4")
 
 
 async def test_the_changes_of_a_turn_have_the_forms_before_and_after(runner: Runner) -> None:
     turns, edits = await state_of(runner, "t")
-    changes = await variable_changes(runner._stores, turns, 2, edits)
+    changes = await variable_changes(runner.stores, turns, 2, edits)
     assert [one.name for one in changes.added] == [] and [one.name for one in changes.removed] == ["gone"]
     count, kept = changes.changed
     assert (count.name, count.old_form, count.new_form, kept.name) == ("count", value("1"), value("2"), "kept")
-    first = await variable_changes(runner._stores, turns, 1, edits)
+    first = await variable_changes(runner.stores, turns, 1, edits)
     assert [one.name for one in first.added] == ["context", "count", "gone", "kept", "rows"]
     assert changes.removed[0].old_form == {"kind": "text", "text": "x", "length": 1}
 
 
 async def test_a_value_that_was_saved_anew_and_is_equal_has_not_changed(runner: Runner) -> None:
     turns, _ = await state_of(runner, "t")
-    again = await runner._stores.texts.put(json.dumps({"count": value("1"), "kept": value("another")}))
+    again = await runner.stores.texts.put(json.dumps({"count": value("1"), "kept": value("another")}))
     forged: Any = [turns[0], {"number": 2, "displays": again}]
-    assert [one.name for one in (await variable_changes(runner._stores, forged, 2)).changed] == ["kept"]
+    assert [one.name for one in (await variable_changes(runner.stores, forged, 2)).changed] == ["kept"]
 
 
 async def test_variables_that_a_person_has_set_have_forms_of_their_json(runner: Runner) -> None:
     turns, edits = await state_of(runner, "set")
-    first = await displays_at(runner._stores, turns, 1, edits)
+    first = await displays_at(runner.stores, turns, 1, edits)
     assert first["kept"] and first["kept"]["items"][0][0] == "b"
     assert first["mine"] and (first["mine"]["kind"], first["mine"]["rows"]) == ("table", [[1], [2]])
     # The next cell fails at `kept['a']`, after it has set `count`.
-    second = await displays_at(runner._stores, turns, 2, edits)
+    second = await displays_at(runner.stores, turns, 2, edits)
     assert second["count"] == value("2") and second["mine"] == first["mine"]
 
 
 async def test_a_run_of_an_earlier_version_has_variables_without_forms(runner: Runner) -> None:
     turns, _ = await state_of(runner, "t")
     older: Any = [{key: one for key, one in turn.items() if key != "displays"} for turn in turns]
-    assert set((await displays_at(runner._stores, older, 2)).values()) == {None}
+    assert set((await displays_at(runner.stores, older, 2)).values()) == {None}
 
 
 async def test_equal_forms_are_stored_once(runner: Runner) -> None:
@@ -122,8 +122,8 @@ async def test_equal_forms_are_stored_once(runner: Runner) -> None:
 async def test_stored_forms_of_another_shape_are_not_shown(runner: Runner) -> None:
     turns, _ = await state_of(runner, "t")
     for text in ("[", json.dumps({"count": {"kind": "table"}}), json.dumps(["count"])):
-        forged: Any = [{**turns[0], "displays": await runner._stores.texts.put(text)}]
-        assert set((await displays_at(runner._stores, forged, 1)).values()) == {None}
+        forged: Any = [{**turns[0], "displays": await runner.stores.texts.put(text)}]
+        assert set((await displays_at(runner.stores, forged, 1)).values()) == {None}
 
 
 async def test_forms_are_kept_by_garbage_collection_and_missing_ones_are_reported(home: Path, tmp_path: Path) -> None:

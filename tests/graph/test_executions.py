@@ -19,7 +19,7 @@ class Crash(BaseException):
 
 
 async def of(runner: Runner, thread: str) -> list[Execution]:
-    return await runner._stores.executions.of(thread)
+    return await runner.stores.executions.of(thread)
 
 
 async def told(runner: Runner, thread: str) -> list[tuple[str, str | None]]:
@@ -71,7 +71,7 @@ async def test_a_sub_rlm_has_an_execution_within_its_callers(runner: Runner, tmp
     cell = "FINAL(llm_query(context)) if context else FINAL(rlm_query('child', context='c'))"
     model = write_script(tmp_path / "m.py", [repl(cell)])
     await runner.run("What?", model=model, thread="t", max_depth=2)
-    [child] = await runner._stores.threads.children("t")
+    [child] = await runner.stores.threads.children("t")
     [own], [its] = await of(runner, "t"), await of(runner, child.thread_id)
     assert its.outcome == "answered" and own.begun <= its.begun and (its.ended or 0) <= (own.ended or 0)
 

@@ -101,16 +101,16 @@ async def test_nothing_of_the_home_changes(runner: Runner, home: Path) -> None:
         files = [path for path in home.rglob("*") if path.is_file() and "checkpoints" not in path.name]
         return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
-    before, rows = content(), await runner._stores.database.read("SELECT total_changes()", ())
+    before, rows = content(), await runner.stores.database.read("SELECT total_changes()", ())
     await value(runner, "main", "limit")
-    assert content() == before and await runner._stores.database.read("SELECT total_changes()", ()) == rows
+    assert content() == before and await runner.stores.database.read("SELECT total_changes()", ()) == rows
 
 
 async def test_it_works_while_another_process_runs_the_thread(runner: Runner, home: Path) -> None:
     async with Runner.open(home, kernels=MemoryKernels()) as other:
-        await other._stores.leases.acquire("main")
+        await other.stores.leases.acquire("main")
         assert await value(runner, "main", "limit") == 4
-        await other._stores.leases.release("main")
+        await other.stores.leases.release("main")
 
 
 async def test_a_kernel_that_dies_or_hangs_is_an_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +152,7 @@ async def test_a_table_is_read_after_its_kernel_has_ended(home: Path) -> None:
 
 
 async def test_the_files_of_an_answer_are_checked_as_they_are_read(runner: Runner) -> None:
-    stores = runner._stores
+    stores = runner.stores
     body = b"x" * 10
     name = await asyncio.to_thread(stores.blobs.put, body)
     file = StoredFile("a.bin", len(body), name, stores)

@@ -87,7 +87,7 @@ async def test_a_full_database_fails_the_run_which_resumes_once_there_is_room(
     asked = Asked(model)
     failpoint, connections = filling(point, number)
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels(), failpoint=failpoint) as runner:
-        database = runner._stores.database
+        database = runner.stores.database
         connections.append(database.connection._conn)
         check_failed(await run(runner, model), "disk is full")
         assert not connections
@@ -113,7 +113,7 @@ async def test_a_full_database_at_a_review_fails_the_run_which_requests_approval
     failpoint, connections = filling("writes", 1 + decided)
     other = {"type": "edit", "edited_action": {"name": "execute_code", "args": {"code": f"{LONG}x = 2"}}}
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels(), failpoint=failpoint) as runner:
-        database = runner._stores.database
+        database = runner.stores.database
         connections.append(database.connection._conn)
         run = await runner.run("What?", model=model, thread="t", approve=["code"])
         if decided:

@@ -32,7 +32,7 @@ async def test_requests_in_flight_are_held_and_not_spent(runner: Runner, tmp_pat
         assert (listed["status"], listed["held_calls"], listed["model_calls"]) == ("busy", 2, 4)
         usage: dict[str, Any] = about["usage"]
         assert (usage["held_calls"], usage["uncertain_calls"], usage["estimated_tokens"]) == (2, 0, 0)
-        answered = await runner._stores.spending.by("t", in_flight=False)
+        answered = await runner.stores.spending.by("t", in_flight=False)
         assert usage["input_tokens"] + usage["output_tokens"] == answered.tokens < usage["held_tokens"]
     finally:
         task.cancel()

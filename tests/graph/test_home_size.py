@@ -34,25 +34,25 @@ def check_full(run: Run) -> None:
 
 
 async def size_of(runner: Runner) -> int:
-    return await runner._stores.size.count()
+    return await runner.stores.size.count()
 
 
 async def test_an_input_that_does_not_fit_leaves_nothing(runner: Runner, tmp_path: Path) -> None:
     model = write_script(tmp_path / "m.py", ANSWERS)
     await runner.run("What?", "a first input", model=model, thread="first", max_turns=1)
-    before, size = files_under(runner._stores.home), await size_of(runner)
+    before, size = files_under(runner.stores.home), await size_of(runner)
     (tmp_path / "large.txt").write_bytes(os.urandom(3 * MB).hex().encode())
     with pytest.raises(HomeFull, match=r"The input does not fit in the home .* on disk, of the .* may have") as full:
         await runner.run("What?", tmp_path / "large.txt", model=model, thread="t", max_home_size=size + 4 * MB)
     assert full.value.exit_code == 2 and "`rlm gc`" in full.value.hint
-    assert files_under(runner._stores.home) == before
+    assert files_under(runner.stores.home) == before
     assert [run["thread_id"] for run in await runner.queries.runs()] == ["first"]
-    assert runner._stores.size.now() < size + MB
+    assert runner.stores.size.now() < size + MB
 
 
 async def test_a_home_at_its_limit_begins_no_run(runner: Runner, tmp_path: Path) -> None:
     asked = Asked(model := write_script(tmp_path / "m.py", ANSWERS))
-    runner._stores.blobs.put(os.urandom(2 * MB))
+    runner.stores.blobs.put(os.urandom(2 * MB))
     with pytest.raises(HomeFull, match=r"The home .* on disk, of the 1.0 MB that it may have"):
         await runner.run("What?", "input", model=model, max_home_size=MB)
     assert await runner.queries.runs() == [] and not len(asked)
@@ -64,7 +64,7 @@ async def test_calls_that_fill_the_home_end_the_run_which_pays_nothing_twice(
 ) -> None:
     """The run continues with a higher limit, and also once room was made."""
     asked = Asked(model := write_script(tmp_path / "m.py", ANSWERS, sub=LONG))
-    other = runner._stores.blobs.put(os.urandom(20 * MB))
+    other = runner.stores.blobs.put(os.urandom(20 * MB))
     limit = await size_of(runner) + 3 * MB
     run = await runner.run("What?", "input", model=model, thread="t", concurrency=2, max_home_size=limit)
     check_full(run)
@@ -72,7 +72,7 @@ async def test_calls_that_fill_the_home_end_the_run_which_pays_nothing_twice(
     assert 3 <= paid <= 10 and run.usage["model_calls"] == paid + 1 and run.usage.get("uncertain_calls") == 0
     assert await size_of(runner) <= limit + 2 * 2 * MB, "what was in flight is kept"
     # The write-ahead log has been emptied by then, which made a little room.
-    more = runner._stores.blobs.put(os.urandom(5 * MB))
+    more = runner.stores.blobs.put(os.urandom(5 * MB))
     check_full(await runner.resume("t"))
     assert len(asked.prompts) == paid
     if raised:
@@ -81,7 +81,7 @@ async def test_calls_that_fill_the_home_end_the_run_which_pays_nothing_twice(
         run = await runner.resume("t", max_home_size="80M")
     else:
         for name in (other, more):
-            runner._stores.blobs.remove(name, runner._stores.blobs.path(name).stat().st_mtime_ns)
+            runner.stores.blobs.remove(name, runner.stores.blobs.path(name).stat().st_mtime_ns)
         await size_of(runner)
         run = await runner.resume("t")
     assert (run.status, run.answer) == ("answered", RIGHT), run.error
@@ -163,7 +163,7 @@ async def test_bytes_of_another_process_count(tmp_path: Path) -> None:
         def written(event: object) -> None:
             if isinstance(event, dict) and event.get("event") == "output":
                 other.put(os.urandom(5 * MB))
-                runner._stores.size._count()
+                runner.stores.size._count()
 
         check_full(await runner.run("What?", "i", model=model, thread="t", on_event=written, max_home_size=limit))
         assert (asked.prompts, len(asked.roots)) == (["a"], 1)
@@ -172,6 +172,6 @@ async def test_bytes_of_another_process_count(tmp_path: Path) -> None:
 async def test_a_home_without_a_limit_is_never_counted(
     runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner._stores.size, "_count", lambda: pytest.fail("the files were counted"))
+    monkeypatch.setattr(runner.stores.size, "_count", lambda: pytest.fail("the files were counted"))
     run = await runner.run("What?", "input", model=write_script(tmp_path / "m.py", ANSWERS), thread="t")
     assert run.status == "answered"

@@ -69,7 +69,7 @@ async def test_the_row_and_the_input_are_saved_before_the_first_step(runner: Run
     async for _ in runner.graph.astream(question(model, context="abc"), CONFIG, stream_mode="tasks"):
         [row] = await runner.queries.runs()
         assert (row["status"], row["question"]) == ("busy", "What?")
-        start = (await runner._stores.threads.get("t")).start
+        start = (await runner.stores.threads.get("t")).start
         assert (start["context_ref"]["chars"], start["settings"]["model"]) == (3, model)
         break
     # The stream is left open on purpose: closing the runner must end the run.

@@ -61,7 +61,7 @@ async def test_a_run_that_waits_for_a_reviewer_is_never_old(tmp_path: Path, cloc
         assert (await runner.run("What?", model=model, thread="asked", approve=["code"])).status == "paused"
         assert (await runner.run("What?", model=model, thread="killed", approve=["code"])).status == "paused"
         # Its process was killed between the request for approval and the entry in the index of runs.
-        await runner._stores.threads.set_status("killed", "running", seconds=1.0)
+        await runner.stores.threads.set_status("killed", "running", seconds=1.0)
         clock.now += 1000 * DAY
         for dry_run in (True, False):
             old = (await runner.gc(older_than=DAY, dry_run=dry_run)).old
@@ -77,14 +77,14 @@ async def test_a_run_that_a_process_runs_stays_and_so_does_what_its_fork_needs(
             await runner.run("What?", model=model, thread=name)
         await runner.fork("origin", 4, into="forked")
         clock.now += 100 * DAY
-        leases = runner._stores.leases
+        leases = runner.stores.leases
         await leases.acquire("running")
         await leases.acquire("forked")
         old = (await runner.gc(older_than=DAY)).old
         assert (old.deleted, set(old.kept.values())) == ([], {"running"})
         assert await names(runner) == {"running", "origin", "forked"}
         await leases.release("forked")
-        await runner._stores.threads.set_status("forked", "stopped", seconds=1.0)
+        await runner.stores.threads.set_status("forked", "stopped", seconds=1.0)
         old = (await runner.gc(older_than=DAY)).old
         assert (old.deleted, old.kept) == (["origin"], {"running": "running"})
         forked = await runner.resume("forked")
@@ -107,7 +107,7 @@ async def test_a_run_goes_with_its_sub_rlms_and_a_young_sub_rlm_keeps_it(tmp_pat
             assert run.status == "answered", run.error
         children = {run["parent"]: run["thread_id"] for run in await runner.queries.runs() if run["parent"]}
         clock.now += 100 * DAY
-        await runner._stores.threads.set_status(children["kept"], "answered", seconds=1.0)
+        await runner.stores.threads.set_status(children["kept"], "answered", seconds=1.0)
         would = await runner.gc(older_than=DAY, dry_run=True)
         assert would.old.deleted == ["old", children["old"]]
         old = (await runner.gc(older_than=DAY)).old
@@ -137,7 +137,7 @@ async def test_a_run_touched_meanwhile_stays(tmp_path: Path, clock: Clock, model
         for name in ("first", "second"):
             await runner.run("What?", model=model, thread=name)
         clock.now += 100 * DAY
-        stores = runner._stores
+        stores = runner.stores
 
         def touched(runs: int) -> None:
             if runs == 1:

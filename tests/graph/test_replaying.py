@@ -41,7 +41,7 @@ async def hashes(runner: Runner, thread: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for turn in turns_of(state):
         saved = turn.get("snapshot")
-        groups = await runner._stores.snapshots.groups(saved) if saved else {}
+        groups = await runner.stores.snapshots.groups(saved) if saved else {}
         variables = [(group["id"], group["about"], group["lost"]) for group in groups.values()]
         rest = {key: value for key, value in turn.items() if key not in TOOK}
         found[f"turn {turn.get('number')}"] = digest(rest, sorted(variables))

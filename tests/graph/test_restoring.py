@@ -194,7 +194,7 @@ async def test_a_damaged_piece_of_a_variable_is_rebuilt(opened: Open, point: Poi
     async with opened() as runner:
         state = (await runner.graph.aget_state({"configurable": {"thread_id": "t"}})).values
         [manifest] = [turn["snapshot"] for turn in state["turns"] if "snapshot" in turn]
-        groups = await runner._stores.snapshots.groups(manifest)
+        groups = await runner.stores.snapshots.groups(manifest)
         await damage(runner, "chunks", groups["a"]["chunks"][0])
         run = await runner.resume("t")
     assert run.answer == ["Q"]
@@ -215,7 +215,7 @@ async def damage(runner: Runner, table: str, name: str) -> None:
         changed = connection.execute(f"UPDATE {table} SET body = body || x'00' WHERE hash = ?", (name,))
         assert changed.rowcount == 1
 
-    await runner._stores.database.commit(unit)
+    await runner.stores.database.commit(unit)
 
 
 async def test_an_idle_kernel_is_ended_and_restored_when_it_is_needed(

@@ -34,7 +34,7 @@ async def differences(home: Path) -> tuple[int, list[str]]:
     """Return the number of states of a home, and those of which the two readings differ."""
     compared, found = 0, list[str]()
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
-        stores = runner._stores
+        stores = runner.stores
         saved = SavedCheckpoints(stores)
         for row in await stores.threads.all():
             steps = await stores.threads.steps(row.thread_id)
@@ -133,11 +133,11 @@ async def test_finished_tasks_of_a_step_are_part_of_the_current_state_alone(tmp_
     compared, found = await differences(home)
     assert found == [] and compared > 3
     async with Runner.open(home, kernels=MemoryKernels()) as runner:
-        now = await SavedCheckpoints(runner._stores).aget_state({"configurable": {"thread_id": "t"}})
-        step = (await runner._stores.threads.steps("t"))[-1]
+        now = await SavedCheckpoints(runner.stores).aget_state({"configurable": {"thread_id": "t"}})
+        step = (await runner.stores.threads.steps("t"))[-1]
         then: Any = {"configurable": {"thread_id": "t", "checkpoint_id": step.checkpoint_id}}
         assert now.next == ("sub_call",)
-        assert (await SavedCheckpoints(runner._stores).aget_state(then)).next == ("sub_call", "sub_call")
+        assert (await SavedCheckpoints(runner.stores).aget_state(then)).next == ("sub_call", "sub_call")
 
 
 async def test_a_long_run_its_forks_and_its_branches_are_read_as_the_graph_reads_them(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ async def test_a_run_that_has_failed_is_read_as_the_graph_reads_it(tmp_path: Pat
 
 async def test_a_thread_that_is_not_there_has_an_empty_state(runner: Runner) -> None:
     config: Any = {"configurable": {"thread_id": "nobody"}}
-    own, theirs = await SavedCheckpoints(runner._stores).aget_state(config), await runner._graph.aget_state(config)
+    own, theirs = await SavedCheckpoints(runner.stores).aget_state(config), await runner._graph.aget_state(config)
     assert readable(own) == readable(theirs) == ({}, (), [], [])
 
 
@@ -185,7 +185,7 @@ async def test_a_node_that_has_seen_its_trigger_does_not_run_next(runner: Runner
     again: Any = {**found.checkpoint, "id": f"{found.checkpoint['id'][:-1]}0", "versions_seen": seen}
     await runner.saver.aput({"configurable": {"thread_id": "t", "checkpoint_ns": ""}}, again, found.metadata, {})
     config: Any = {"configurable": {"thread_id": "t"}}
-    own, theirs = await SavedCheckpoints(runner._stores).aget_state(config), await runner._graph.aget_state(config)
+    own, theirs = await SavedCheckpoints(runner.stores).aget_state(config), await runner._graph.aget_state(config)
     assert readable(own) == readable(theirs) and run.status == "paused" and own.next == ()
 
 
@@ -220,8 +220,8 @@ async def test_damaged_rows_are_refused_exactly_where_the_graph_refuses_them(dam
 
     said: list[Any] = []
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
-        saved = SavedCheckpoints(runner._stores)
-        for step in [None, *await runner._stores.threads.steps("t")]:
+        saved = SavedCheckpoints(runner.stores)
+        for step in [None, *await runner.stores.threads.steps("t")]:
             place = {"thread_id": "t"} | ({"checkpoint_id": step.checkpoint_id} if step else {})
             own = await read(saved.aget_state, {"configurable": place})
             assert own == await read(runner._graph.aget_state, {"configurable": place}), step

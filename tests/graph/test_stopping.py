@@ -26,7 +26,7 @@ ASKS = repl("FINAL(llm_query('a') + llm_query('b'))")
 @pytest.fixture
 async def other(tmp_path: Path, runner: Runner) -> AsyncGenerator[Runner]:
     """A runner of the same home with a connection and leases of its own, as another process has."""
-    async with Runner.open(runner._stores.home, kernels=MemoryKernels()) as other:  # pyright: ignore[reportPrivateUsage]
+    async with Runner.open(runner.stores.home, kernels=MemoryKernels()) as other:
         yield other
 
 
@@ -84,7 +84,7 @@ async def test_a_request_for_everything_stops_all_runs_of_the_process_and_is_cou
     tasks = [asyncio.create_task(runner.run("What?", thread=name, model=model)) for name in ("one", "two")]
     for name in ("one", "two"):
         await until_called(other, name, 2)
-    stores = other._stores  # pyright: ignore[reportPrivateUsage]
+    stores = other.stores
     assert await StopRequests(stores.database, stores.leases).enter("one", everything=True)
     assert [run.status for run in await asyncio.gather(*tasks)] == ["stopped", "stopped"]
     assert runner._executor.stops_of_all == 1  # pyright: ignore[reportPrivateUsage]
@@ -121,7 +121,7 @@ async def test_waiting_ends_with_the_execution(runner: Runner, other: Runner, tm
         assert await runner.stop("t") or len(looks) > 1
         await task
 
-    await wait_until_idle(other._stores, "t", looks.append, sleep)  # pyright: ignore[reportPrivateUsage]
+    await wait_until_idle(other.stores, "t", looks.append, sleep)
     assert len(looks) == 1 and looks[0].host == "" and not looks[0].suspended
     assert (await other.read("t")).status == "stopped"
 

@@ -39,7 +39,7 @@ async def test_a_table_is_the_answer_as_a_list_of_objects(runner: Runner, tmp_pa
 async def test_the_rows_can_be_read_one_after_the_other(runner: Runner, tmp_path: Path) -> None:
     await finish(runner, tmp_path, FRAME + "FINAL(df)")
     state = (await runner.graph.aget_state({"configurable": {"thread_id": "t"}})).values
-    table = await open_table(state["answer"], runner._stores)
+    table = await open_table(state["answer"], runner.stores)
     assert table is not None and table.columns == [Column("n", "integer"), Column("s", "text")]
     assert table.rows_count == 200 and list(table.rows()) == [[number, "x"] for number in range(200)]
 
@@ -48,11 +48,11 @@ async def test_a_batch_that_is_damaged_is_found_and_named(runner: Runner, tmp_pa
     await finish(runner, tmp_path, FRAME + "FINAL(df)")
     state = (await runner.graph.aget_state({"configurable": {"thread_id": "t"}})).values
     [batch] = state["answer"]["table"]["batches"]
-    path = runner._stores.blobs.path(batch)
+    path = runner.stores.blobs.path(batch)
     path.write_bytes(path.read_bytes()[:-1])
     [problem] = (await runner.verify("t")).problems
     assert problem.needed_by == ["rows of the answer"]
-    runner._stores.texts._recent.clear()
+    runner.stores.texts._recent.clear()
     assert "changed" in (await runner.queries.show("t", runner.graph))["answer"]
 
 
@@ -169,5 +169,5 @@ async def test_files_that_code_leaves_are_part_of_the_answer(tmp_path: Path) -> 
         assert len(run.answer) == 100_000 and run.answer[-1] == {"n": 99_999}
         [file] = run.to_json()["files"]
         assert (file["name"], file["size"]) == ("d/x.csv", 3)
-        assert runner._stores.blobs.read(file["hash"]) == b"a,b"
+        assert runner.stores.blobs.read(file["hash"]) == b"a,b"
         assert (await runner.verify("t")).ok

@@ -65,7 +65,7 @@ async def test_forks_keep_the_steps_that_were_copied(runner: Runner, model: str)
 
 async def test_a_run_under_way_is_not_taken_back_under_its_process(runner: Runner, tmp_path: Path) -> None:
     async with in_mid_cell(runner, tmp_path):
-        await runner._stores.database.commit(
+        await runner.stores.database.commit(
             lambda connection: connection.execute(
                 "UPDATE checkpoints SET metadata = json_set(CAST(metadata AS TEXT), '$.run_id', 'one')"
             )
@@ -83,7 +83,7 @@ async def test_unreadable_metadata_of_one_step_does_not_keep_others_from_being_t
     await runner.graph.ainvoke(question(model), config("one", "other"))
     await runner.graph.ainvoke(question(model), config("one"))
     damage = "UPDATE checkpoints SET metadata = x'ff' WHERE thread_id = 'other'"
-    await runner._stores.database.commit(lambda connection: connection.execute(damage))
+    await runner.stores.database.commit(lambda connection: connection.execute(damage))
     await runner.saver.adelete_for_runs(["one"])
     assert [row["thread_id"] for row in await runner.queries.runs()] == ["other"]
 

@@ -32,8 +32,8 @@ def model(tmp_path: Path) -> str:
 
 
 async def rows_of(runner: Runner, thread: str) -> list[TurnRow]:
-    rows = await runner._stores.turn_rows.page(thread)
-    with closing(sqlite3.connect(runner._stores.database.path)) as connection:
+    rows = await runner.stores.turn_rows.page(thread)
+    with closing(sqlite3.connect(runner.stores.database.path)) as connection:
         assert contradicting_rows(connection) == []
     return rows
 
@@ -50,13 +50,13 @@ async def test_a_row_has_the_times_sums_flags_and_the_first_sentence_of_its_turn
     for row in rows:
         times = (row.asked, row.planned, row.began, row.ended)
         assert all(times) and list(times) == sorted(times, key=lambda one: one or 0.0)
-    with closing(sqlite3.connect(runner._stores.database.path)) as connection:
+    with closing(sqlite3.connect(runner.stores.database.path)) as connection:
         assert made_rows(connection, "t") == rows
 
 
 async def test_pages_have_the_turns_asked_for(runner: Runner, model: str) -> None:
     await runner.run("What?", model=model, thread="t", max_depth=2)
-    turn_rows = runner._stores.turn_rows
+    turn_rows = runner.stores.turn_rows
     assert [row.turn for row in await turn_rows.page("t", 2, 3)] == [2, 3]
     assert [row.turn for row in await turn_rows.page("t", 3)] == [3, 4]
     assert await turn_rows.page("t", 5) == [] and await turn_rows.one("t", 5) is None
@@ -119,7 +119,7 @@ async def test_a_run_without_rows_has_those_that_it_would_have_been_saved_with(t
         connection.execute("DELETE FROM turns")
         connection.commit()
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
-        assert await runner._stores.turn_rows.page("t") == saved
+        assert await runner.stores.turn_rows.page("t") == saved
         await runner.resume("t", max_turns=9)
         rows = await rows_of(runner, "t")
         assert (rows[0], len(rows)) == (saved[0], 4)
@@ -132,7 +132,7 @@ async def test_a_damaged_row_is_said_to_be_and_hides_no_other(tmp_path: Path, mo
         await runner.run("What?", model=model, thread="t", max_turns=2)
     change(tmp_path / "home", "UPDATE turns SET calls = 9 WHERE thread_id = 't' AND turn = 1")
     async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
-        rows = await runner._stores.turn_rows.page("t")
+        rows = await runner.stores.turn_rows.page("t")
         assert [row.damaged for row in rows] == [True, False]
         await runner.resume("t", max_turns=9)
         assert not any(row.damaged for row in await rows_of(runner, "t")), "a later step mends it"

@@ -133,7 +133,12 @@ Fake = Callable[..., FakeRunner]
 def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
     def install(*outcomes: Run | Exception) -> FakeRunner:
         runner = FakeRunner(*outcomes)
-        monkeypatch.setattr("durable_rlm.graph.saved_runs.SavedRuns", lambda stores: runner)
+
+        def saved_runs(stores: object) -> FakeRunner:
+            del stores
+            return runner
+
+        monkeypatch.setattr("durable_rlm.graph.saved_runs.SavedRuns", saved_runs)
 
         @asynccontextmanager
         async def opened(home: Path, *, tracing: bool = False) -> AsyncGenerator[FakeRunner]:

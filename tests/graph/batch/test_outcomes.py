@@ -165,7 +165,7 @@ async def test_an_iterator_that_is_closed_early_leaves_everything_saved_and_noth
 async def test_a_batch_that_is_cancelled_while_its_runs_are_entered_has_begun(
     runner: Runner, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database = runner._stores.database  # pyright: ignore[reportPrivateUsage]
+    database = runner.stores.database
     commit, events = database.commit, list[str]()
 
     async def cancelled(unit: Any, what: str = "commit", **options: Any) -> Any:

@@ -116,7 +116,7 @@ async def test_a_fork_counts_the_spending_before_it(tmp_path: Path) -> None:
         last = next(step["step"] for step in reversed(steps) if step["kind"] == "execute_code")
         fork = await runner.fork("t", last, into="f", code=None)
         assert fork.usage["model_calls"] == 0
-        before = await runner._stores.spending.before("f")  # pyright: ignore[reportPrivateUsage]
+        before = await runner.stores.spending.before("f")
         assert before.model_calls == 19
 
 

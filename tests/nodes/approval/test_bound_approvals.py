@@ -23,7 +23,7 @@ def mark(tmp_path: Path) -> Path:
 
 async def swap(runner: Runner, thread: str, mark: Path, as_node: str, **more: Any) -> None:
     """Replace the waiting code without the check of edits: the nodes do not rely on that check alone."""
-    block = await runner._stores.texts.put(MARK.format(path=str(mark)))
+    block = await runner.stores.texts.put(MARK.format(path=str(mark)))
     cell = {"turn": 1, "blocks": [block], "digest": cell_digest(1, [block])}
     await runner._graph.aupdate_state(config_of(thread), {"cell": cell, **more}, as_node=as_node)
 
@@ -145,7 +145,7 @@ async def test_the_hash_of_a_request_covers_everything_that_is_shown(reviewed: R
 async def test_an_answer_that_was_put_in_after_the_review_is_reviewed_again(reviewed: Reviewed) -> None:
     await reviewed.start(["FINAL('asked about')"], "final")
     async with reviewed.open() as runner:
-        other = {"text": await runner._stores.texts.put("not asked about"), "typed": False}
+        other = {"text": await runner.stores.texts.put("not asked about"), "typed": False}
         await runner._graph.aupdate_state(config_of(reviewed.thread), {"final": other}, as_node="review")
     run = await reviewed.resume()
     assert (run.status, run.answer) == ("paused", None)

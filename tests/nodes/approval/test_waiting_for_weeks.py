@@ -76,7 +76,7 @@ async def test_a_decision_is_refused_while_another_process_has_the_lease_and_app
 ) -> None:
     await waiting_in_mid_cell(reviewed)
     async with reviewed.open() as runner:
-        await runner._stores.leases.acquire(reviewed.thread)
+        await runner.stores.leases.acquire(reviewed.thread)
         busy = await reviewed.decide(reject("not these"))
         assert (busy.status, busy.exit_code) == ("busy", 5)
         mark_owner_dead(reviewed.home)

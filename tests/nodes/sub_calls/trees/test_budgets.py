@@ -189,7 +189,7 @@ async def test_a_fork_of_a_tree_does_not_get_a_new_budget(runner: Runner) -> Non
         for step, name in ((first, "early"), (ended, "late")):
             await runner.fork("t", step, into=name, fresh=True)
             before = len(server.requests)
-            spent = await runner._stores.spending.before(name)  # pyright: ignore[reportPrivateUsage]
+            spent = await runner.stores.spending.before(name)
             run = await runner.resume(name)
             assert run.usage["model_calls"] == len(server.requests) - before <= 12 - spent.model_calls
         assert spent.model_calls >= 11, "the spending of its children counts for a fork at a later step"
