@@ -64,15 +64,19 @@ async def test_what_each_call_is_expected_to_take_adds_up_to_what_the_request_sa
 
 async def test_a_page_has_the_schemas_and_the_contexts_that_are_sent(reviewed: Reviewed) -> None:
     run = await reviewed.start([VARIED, "FINAL(1)"], "calls", max_depth=2, sub="return '\"yes\"'")
+    seen: list[dict[str, Any]] = []
     while run.status == "paused":
         async with open_stores(reviewed.home) as stores:
             [request] = await read(stores, reviewed.thread)
-            assert (await waiting_prompts(stores, request.actions[0], cut_at=20_000)).calls == calls_of(run)
-            for call in (await waiting_prompts(stores, request.actions[0], cut_at=10)).calls:
-                assert len(call["prompt"]) <= 10 and (call.get("schema") is None or len(call["schema"]) == 10)
-                # With the headings of its documents.
-                assert len(call.get("context", {}).get("text", "")) <= 20
-        run = await reviewed.decide(APPROVE)
+            for action, asked in zip(request.actions, requests(run), strict=True):
+                seen += (await waiting_prompts(stores, action, cut_at=20_000)).calls
+                assert seen[-len(asked["args"]["calls"]) :] == asked["args"]["calls"]
+                for call in (await waiting_prompts(stores, action, cut_at=10)).calls:
+                    assert len(call["prompt"]) <= 10 and (call.get("schema") is None or len(call["schema"]) == 10)
+                    # With the headings of its documents.
+                    assert len(call.get("context", {}).get("text", "")) <= 20
+        run = await reviewed.decide(*[APPROVE] * len(request.actions))
+    assert any("schema" in call for call in seen) and any("context" in call for call in seen)
     assert run.answer == 1
 
 
