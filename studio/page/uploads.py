@@ -29,12 +29,15 @@ class Uploads:
     async def keep(self, files: Iterable[UploadFile], name: str = "") -> str:
         """Keep files, beside those kept under `name` before. Return the name; empty when there are none.
 
-        Only the last few forms are kept. Raises UsageError when no file can be stored.
+        Only the last few forms are kept. Raises UsageError when no file can be stored, or when those kept under `name`
+        are not here any more.
         """
         given = [file for file in files if file.filename]
+        if name and name not in self._folders:
+            raise UsageError("The files that were sent before are not here any more.", hint="Choose all of them again.")
         if not given:
-            return name if name in self._folders else ""
-        if name not in self._folders:
+            return name
+        if not name:
             self._forget_oldest()
             name = secrets.token_urlsafe(16)
             self._folders[name] = Path(tempfile.mkdtemp(prefix="rlm-upload-"))

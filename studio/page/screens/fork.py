@@ -8,6 +8,7 @@ import json
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from ..errors import NotThere
 from ..forms import field, problem_of, program_of, read_form, to_run
 from ..frame import framed, thread_of
 from ..home import PageHome, home_of
+from ..once import Sent, new_form, turns_of
 from ..rendering import render
 
 MOST_VARIABLES = 3
@@ -41,6 +43,7 @@ class Typed:
     answer: str = ""
     fresh: bool = False
     name: str = ""
+    form: str = dataclass_field(default_factory=new_form)
 
     @classmethod
     def of(cls, form: FormData) -> "Typed":
@@ -54,6 +57,7 @@ class Typed:
             answer=field(form, "answer"),
             fresh=field(form, "fresh") == "yes",
             name=field(form, "name").strip(),
+            form=field(form, "form"),
         )
 
 
@@ -73,9 +77,15 @@ async def fork(request: Request) -> Response:
         changed = _words(preview, typed)
     except UsageError as error:
         return await _shown(request, home, preview, typed, problem={"said": error.message, "hint": error.hint})
-    with _files(preview, typed) as files:
-        words = [f"--step={preview.step}", "--detach", *changed, *files]
-        outcome = await program_of(request).call("fork", *words, arguments=[preview.thread.thread_id])
+    said = (preview.checkpoint_id, typed.code, typed.variables, typed.call, typed.answer, typed.fresh)
+    sent = Sent(typed.form, typed.question or preview.thread.question, said, typed.name)
+    changed += [f"--thread={sent.thread}"] if sent.thread else []
+    async with turns_of(request).of(sent.thread or ""):
+        if await sent.has_begun(request):
+            return to_run(request, sent.thread)
+        with _files(preview, typed) as files:
+            words = [f"--step={preview.step}", "--detach", *changed, *files]
+            outcome = await program_of(request).call("fork", *words, arguments=[preview.thread.thread_id])
     if outcome.thread is None or (outcome.code == 2 and outcome.error):
         problem = problem_of(outcome) or {"said": "No fork was made.", "hint": ""}
         return await _shown(request, home, preview, typed, problem=problem)
@@ -111,7 +121,6 @@ def _words(preview: ForkPreview, typed: Typed) -> list[str]:
         words.append(f"--question={typed.question}")
     if bool(typed.call) != bool(typed.answer.strip()):
         raise UsageError("An answer needs its call, and a call its answer.", hint="Fill in both, or neither.")
-    words += [f"--thread={typed.name}"] if typed.name else []
     words += ["--fresh"] if typed.fresh else []
     if preview.ended and not typed.question:
         raise UsageError("The run is answered at this step: only another question goes on.", hint="Ask one.")

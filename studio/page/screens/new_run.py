@@ -15,6 +15,7 @@ from ....state.setting_specs import SETTINGS, SettingSpec
 from ..forms import field as text_of_field
 from ..forms import program_of, read_form, to_run
 from ..home import NoHome, home_of
+from ..once import Sent, new_form, turns_of
 from ..program import Outcome
 from ..rendering import render
 from ..uploads import MOST_BYTES, Uploads
@@ -47,6 +48,7 @@ class Asked:
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
     gates: Sequence[str] = ()
     upload: str = ""
+    form: str = field(default_factory=new_form)
 
     @classmethod
     def of(cls, form: FormData) -> "Asked":
@@ -58,6 +60,7 @@ class Asked:
             settings={name: value for name in (*FIRST, *FURTHER) if (value := text_of_field(form, name).strip())},
             gates=[gate for gate in form.getlist("approve") if isinstance(gate, str) and gate in GATES],
             upload=text_of_field(form, "upload"),
+            form=text_of_field(form, "form"),
         )
 
     def flags(self, names: Sequence[str]) -> list[str]:
@@ -78,8 +81,11 @@ async def new_run(request: Request) -> Response:
     _check_size(request)
     form = await read_form(request)
     asked, uploads = Asked.of(form), uploads_of(request)
+    files = [file for file in form.getlist("files") if isinstance(file, UploadFile)]
+    sent = _sent(asked, files)
     try:
-        files = [file for file in form.getlist("files") if isinstance(file, UploadFile)]
+        if not text_of_field(form, "look") and await sent.has_begun(request):
+            return to_run(request, sent.thread)
         asked = replace(asked, upload=await uploads.keep(files, asked.upload))
         paths = [line.strip() for line in asked.paths.split("\n") if line.strip()]
         paths += [str(path) for path in uploads.paths(asked.upload)]
@@ -89,12 +95,21 @@ async def new_run(request: Request) -> Response:
     except UsageError as error:
         return await _shown(request, asked, problem={"said": error.message, "hint": error.hint}, status=422)
     words = [*asked.flags((*FIRST, *FURTHER)), *(f"--approve={gate}" for gate in asked.gates)]
-    words += [f"--thread={asked.name}"] if asked.name else []
-    outcome = await program_of(request).call("run", "--detach", *words, arguments=[asked.question, *paths])
+    words += [f"--thread={sent.thread}"] if sent.thread else []
+    async with turns_of(request).of(sent.thread or ""):
+        if await sent.has_begun(request):
+            return to_run(request, sent.thread)
+        outcome = await program_of(request).call("run", "--detach", *words, arguments=[asked.question, *paths])
     if outcome.thread is None or outcome.code == 2:
         return await _shown(request, asked, problem=_problem(outcome), status=422)
     uploads.forget(asked.upload)
     return to_run(request, outcome.thread)
+
+
+def _sent(asked: Asked, files: Sequence[UploadFile]) -> Sent:
+    """Return what was sent, with the names and sizes of the files: their texts may be large."""
+    said = (asked.paths, sorted(asked.settings.items()), asked.gates, asked.upload)
+    return Sent(asked.form, asked.question, (*said, [(file.filename, file.size) for file in files]), asked.name)
 
 
 async def _looked(request: Request, asked: Asked, paths: Sequence[str]) -> Response:
@@ -142,6 +157,9 @@ async def _shown(
     survey: Sequence[Any] = (),
     status: int = 200,
 ) -> Response:
+    sent = uploads_of(request).names(asked.upload)
+    asked = asked if sent else replace(asked, upload="")
+
     def rows(names: Sequence[str]) -> list[tuple[SettingSpec, str]]:
         return [(SETTINGS[name], asked.settings.get(name, "")) for name in names]
 
@@ -154,7 +172,7 @@ async def _shown(
         further=rows(FURTHER),
         gates=GATES,
         models=await _models(request),
-        sent=uploads_of(request).names(asked.upload),
+        sent=sent,
         problem=problem,
         survey=survey,
     )

@@ -1,5 +1,6 @@
 """Going on from a step in the page: other code, variables, answers and questions, each by the command that does it."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from .test_actions import hidden
 
 @pytest.fixture
 def forked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
-    """Record the commands, with what stands in the files that they name."""
+    """Record the commands, with what stands in the files that they name, without names that were made up."""
     calls: list[tuple[str, ...]] = []
 
     def whole(word: str) -> str:
@@ -21,7 +22,8 @@ def forked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
         return f"{flag}={Path(path).read_text()}" if flag and Path(path).is_file() else word
 
     async def call(self: Program, command: str, *words: str, arguments: Any = ()) -> Outcome:
-        calls.append((command, *map(whole, words), *arguments))
+        given = [word for word in words if not re.fullmatch("--thread=.+-[0-9a-f]{6}", word)]
+        calls.append((command, *map(whole, given), *arguments))
         return Outcome(0, {"thread_id": "the fork"})
 
     monkeypatch.setattr(Program, "call", call)
@@ -42,9 +44,9 @@ async def test_other_code_runs_at_the_step_before_it(page: Page, forked: list[tu
     sent = hidden(form) | {"code": "print('other')\r\nprint(2)", "name": "other"}
     done = await page.post(f"/runs/contracts/steps/{step}/fork", sent)
     assert (done.status, done.headers["location"]) == (303, "/runs/the%20fork")
-    assert forked == [
-        ("fork", f"--step={step}", "--detach", "--thread=other", "--code=print('other')\nprint(2)", "contracts")
-    ]
+    code = "--code=print('other')\nprint(2)"
+    # The words that name files come last.
+    assert forked == [("fork", f"--step={step}", "--detach", "--thread=other", code, "contracts")]
 
 
 async def test_unchanged_code_is_not_said_to_be_changed(page: Page, forked: list[tuple[str, ...]]) -> None:
