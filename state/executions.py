@@ -15,9 +15,9 @@ from .db.corruption import from_both_ends
 from .db.tables import EXECUTIONS
 
 Reason = Literal["started", "resumed", "decided", "forked"]
-"""Why an execution began: a new run, a resume, a reviewer's decision, or a fork."""
+"""The reason why an execution began: a new run, a resume, a reviewer's decision, or a fork."""
 ExecutionOutcome = Literal["answered", "paused", "budget", "stopped", "failed", "killed"]
-"""How an execution ended: with this status of its run, or `killed`: its process ended before it could say so."""
+"""The way in which an execution ended: with this status of its run, or `killed`, when its process ended before that."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Execution:
     """The time at which it ended; the last renewal of its lease when it was killed; None while it is under way."""
     outcome: ExecutionOutcome | None = None
     detail: str | None = None
-    """Why it ended, for a person: for example what it waits for."""
+    """The reason why it ended, for a person: for example what it waits for."""
     damaged: bool = False
     """True when the row is not what was saved. The other fields then say nothing."""
 

@@ -130,8 +130,9 @@ class TurnRecord(TypedDict, total=False):
     parts: list[BlockRecord]
     """The blocks that ran, in order."""
     marks: list[Literal["same-error", "invented"]]
-    """What is special about the turn, beside what the rest of the record says: it ended with the error of the turn
-    before, or its reply had an output that the model invented."""
+    """Words for what is special about the turn, beside what the rest of the record says: it ended with the error of the
+    turn before, or its reply had an output that the model invented.
+    """
     position: str
     """The kernel's position after the cell, which a replay must reach; `digest` is that of the cell's code."""
     digest: str

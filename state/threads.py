@@ -226,7 +226,7 @@ class Threads:
     async def begin(self, thread_id: str, limits: Limits, start: dict[str, Any], *, decided: bool = False) -> None:
         """Mark the run as running, with these limits and, in `start`, these settings. Raises LeaseLost, RunBusy.
 
-        `decided`: it goes on with a reviewer's decision.
+        `decided`: it begins with a reviewer's decision.
         """
         model = start.get("settings", {}).get("model", "")
         facts: dict[str, Any] = {"limits": limits.model_dump_json(), "start": json.dumps(start), "model": model}

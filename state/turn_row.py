@@ -17,9 +17,9 @@ class TurnRow:
     summary: str = ""
     """The first sentence of what the turn did, at most 200 characters."""
     flags: frozenset[str] = frozenset()
-    """What is special about the turn: words such as `error`, `restored` or `answer` (docs/glossary.md)."""
+    """Words for what is special about the turn, such as `error`, `restored` or `answer` (docs/glossary.md)."""
     status: CellStatus | None = None
-    """How its cell ended; None until it has, and for a turn without code."""
+    """The way in which its cell ended; None until it has, and for a turn without code."""
     asked: float | None = None
     """The time at which the root model was asked."""
     planned: float | None = None

@@ -28,7 +28,7 @@ class TurnSums:
 # anything may stand, which is no error here: sums are what the journal says, as for a run's spending (`usage.py`).
 _LOG = "'[' || replace(rtrim(attempt_log, char(10)), char(10), ',') || ']'"
 _END = (
-    f"CASE WHEN attempt_log > '' AND json_valid({_LOG}) THEN json_extract({_LOG}, '$[#-1][1]') "
+    f"CASE WHEN attempts != 1 AND attempt_log > '' AND json_valid({_LOG}) THEN json_extract({_LOG}, '$[#-1][1]') "
     "ELSE created + seconds END"
 )
 

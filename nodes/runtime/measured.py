@@ -1,4 +1,4 @@
-"""What the record of a turn says of how its cell ran: when, for how long, and each of its blocks."""
+"""The part of a turn's record about the run of its cell: when, for how long, and each of its blocks."""
 
 from ...kernel.session import BlockResult, CellResult
 from ...state.records import BlockRecord, TurnRecord

@@ -1,4 +1,4 @@
-"""What is saved of when and why a run was executed."""
+"""The executions of a run: when and why each began and ended."""
 
 from pathlib import Path
 from typing import Any

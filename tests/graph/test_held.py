@@ -1,4 +1,4 @@
-"""What is held for requests in flight is shown apart from what is spent."""
+"""Reservations of requests in flight are shown apart from what is spent."""
 
 import asyncio
 from pathlib import Path
@@ -64,7 +64,7 @@ async def test_requests_of_a_process_that_was_killed_are_lost_and_not_held(
         assert (usage["held_calls"], usage["uncertain_calls"]) == (0, 1) and usage["estimated_tokens"] > 0
 
 
-def test_what_is_held_is_taken_out_of_what_is_uncertain_and_of_nothing_else() -> None:
+def test_held_amounts_are_taken_out_of_uncertain_ones_and_of_nothing_else() -> None:
     both = UsageTotals(5, 0, 10, 20, 1.0, Uncertain(3, 300, 3_000, 9_000, 0.3, 0.1, 1, 7))
     rest = both.without(Uncertain(2, 200, 2_000, 6_000, 0.2, 0.05))
     assert (rest.model_calls, rest.cost, rest.uncertain.calls, rest.uncertain.most_tokens) == (5, 1.0, 1, 3_000)

@@ -234,7 +234,7 @@ def test_blocks_that_cannot_have_printed_the_output_are_left_out(places: list[li
         {"output": [0, 1], "error": 5},
     ],
 )
-def test_a_block_that_is_none_ends_the_kernel(block: dict[str, Any]) -> None:
+def test_a_malformed_block_ends_the_kernel(block: dict[str, Any]) -> None:
     with pytest.raises(BadMessage):
         ended("ab", block)
 

@@ -15,6 +15,7 @@ from durable_rlm.state.maintenance.verify import verify
 from tests.kill import scenario
 from tests.kill.scenario import THREAD, read_log
 from tests.kill.spawn import Ended, Job, Spawner
+from tests.turn_rows import contradicting_rows
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ class Trial:
                     attempts[name] += tried
                     settled[name] += status != "asked"
                 threads = connection.execute("SELECT thread_id FROM threads").fetchall() if "threads" in tables else []
+                assert "turns" not in tables or contradicting_rows(connection) == [], self.where
             for (thread,) in threads:
                 problems = verify(copy / DATABASE, Blobs(copy / BLOBS), thread).problems
                 assert problems == [], f"{self.where}: {problems}"
