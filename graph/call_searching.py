@@ -110,8 +110,9 @@ class CallSearch:
         await self._touch()
         for _ in range(_MOST_TRIES):
             try:
-                hits = await self._runs(query, limit) if threads is None and after is None else []
-                found = await self._calls(query, threads, position, limit)
+                until = monotonic() + LOOK_SECONDS
+                hits = await self._runs(query, limit, until) if threads is None and after is None else []
+                found = await self._calls(query, threads, position, limit, until)
                 break
             except DamagedFile:
                 await self._remove()
@@ -231,8 +232,8 @@ class CallSearch:
         except StoreError:
             self._use_own_folder(file)
 
-    async def _calls(self, query: Query, threads: set[str] | None, position: int, limit: int) -> _Found:
-        file, blobs, until = await self._words_file(), self._stores.blobs, monotonic() + LOOK_SECONDS
+    async def _calls(self, query: Query, threads: set[str] | None, position: int, limit: int, until: float) -> _Found:
+        file, blobs = await self._words_file(), self._stores.blobs
         first, last = await self._stores.database.look(lambda connection: _documents(connection, threads))
         found = _Found(position=max(position, first - 1))
 
@@ -255,9 +256,11 @@ class CallSearch:
                 break
         return found
 
-    async def _runs(self, query: Query, limit: int) -> list[Hit]:
+    async def _runs(self, query: Query, limit: int, until: float) -> list[Hit]:
         """Return runs whose question or answer has the words, the one that was touched last first."""
-        file, until = await self._words_file(), monotonic() + LOOK_SECONDS
+        file = await self._words_file()
+        # The other half of the time is for calls.
+        until -= LOOK_SECONDS / 2
         hits: list[Hit] = []
         seen: set[str] = set()
         before: int | None = None
