@@ -46,7 +46,8 @@ class PageHeaders:
                 headers["content-security-policy"] = POLICY
                 headers["cache-control"] = _FOR_A_YEAR if lasting else "no-store"
                 headers["x-content-type-options"] = "nosniff"
-                headers["referrer-policy"] = "no-referrer"
+                # Not `no-referrer`: browsers then send forms without their origin, which the guard asks for.
+                headers["referrer-policy"] = "same-origin"
             await send(message)
 
         await self._app(scope, receive, sent)
