@@ -37,7 +37,7 @@ class ForkPreview:
     recorded_calls: int
     """Those of them that answer sub-calls."""
     recorded_cost: float | None
-    """What they have cost in US dollars; None when that is not known."""
+    """Their cost in US dollars; None when that is not known."""
     calls_left: int
     """Model requests that the limits leave to the fork."""
     cost_left: float | None

@@ -29,12 +29,12 @@ class OneStep:
     waiting: int
     """The sub-calls that the cell under way waits for; 0 while none is."""
     requests: list[WaitingRequest]
-    """What a person is, or was, asked at this step."""
+    """The requests that a person is, or was, asked at this step."""
     variables: list[VariableShown]
     """By name; in mid-cell those from before the cell."""
     usage: Usage | None
     troubles: list[str] = field(default_factory=list[str])
-    """What could not be read of it, as sentences."""
+    """Sentences about the parts of it that could not be read."""
 
     @property
     def ended(self) -> bool:

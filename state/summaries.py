@@ -11,7 +11,7 @@ _MARKS = " \t#*_>-`~"
 _EMPHASIS = re.compile(r"\*\*|`|\[\^\d{1,6}\]")
 """Signs of Markdown inside of a sentence. Single stars and underscores are not among them: names have them, too."""
 _LISTED = re.compile(r"(?:[#>]+|[-+*]|\d{1,3}[.)])[ \t]+")
-"""What a heading, a quotation or an entry of a list begins with."""
+"""The beginning of a heading, a quotation or an entry of a list."""
 _END = re.compile(r"(?<=[.!?])[*_`\"')]{0,3}(?= |$)")
 
 

@@ -30,7 +30,7 @@ class Outcome:
 
     @property
     def error(self) -> tuple[str, str] | None:
-        """What went wrong, and what to do about it, as sentences; None when nothing did."""
+        """The problem and the way out of it, as sentences; None when there is none."""
         found = self.document.get("error")
         if isinstance(found, dict):
             facts = cast(dict[str, Any], found)

@@ -1,4 +1,4 @@
-"""What a run waits for is read by pages from what is saved, by any process, and a decision is bound to it."""
+"""Waiting requests are read by pages from what is saved, by any process, and a decision is bound to it."""
 
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ async def test_all_prompts_of_a_gate_are_saved_and_read_by_pages(reviewed: Revie
     assert last == whole[-1]
 
 
-async def test_what_each_call_is_expected_to_take_adds_up_to_what_the_request_says(reviewed: Reviewed) -> None:
+async def test_the_expected_cost_of_each_call_adds_up_to_what_the_request_says(reviewed: Reviewed) -> None:
     await reviewed.start([MANY, "FINAL(len(x))"], "calls")
     async with open_stores(reviewed.home) as stores:
         [request] = await read(stores, reviewed.thread)

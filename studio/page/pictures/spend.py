@@ -34,7 +34,7 @@ class _Resource:
     number: Callable[[float], str]
     limit: float | None
     whole: float = 0.0
-    """What the whole run has spent: what is estimated for lost calls is in no turn."""
+    """The spending of the whole run: the estimate for lost calls is in no turn."""
     noun: str = ""
 
     def text(self, spent: float) -> str:

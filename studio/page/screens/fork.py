@@ -34,7 +34,7 @@ _MOST_QUESTION = 100_000
 
 @dataclass(frozen=True)
 class Typed:
-    """What was typed into the form."""
+    """The fields of the form as they were typed."""
 
     code: str = ""
     question: str = ""

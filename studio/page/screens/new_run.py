@@ -40,7 +40,7 @@ _MOST_KNOWN = 12
 
 @dataclass(frozen=True)
 class Asked:
-    """What was typed into the form."""
+    """The fields of the form as they were typed."""
 
     question: str = ""
     paths: str = ""

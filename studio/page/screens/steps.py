@@ -30,7 +30,7 @@ NEXT = {
     "sub_call": "the calls of the code are sent",
     "finalize": "the run ends",
 }
-"""What each node does, in words."""
+"""The work of each node, in words."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ PRINTED = """() => [...document.querySelectorAll("body *")].filter((one) => {
   const asks = ".bar, .skip, .tabs, .filter, button, .button, nav.pages, nav.todo";
   return one.matches(asks) || /sticky|fixed/.test(position) || /auto|scroll/.test(overflowY) && maxHeight !== "none";
 }).map((one) => one.outerHTML.slice(0, 120))"""
-"""What is of no use on paper, and what is cut off there."""
+"""Parts that are of no use on paper, and parts that are cut off there."""
 
 
 FIRST = (
@@ -102,7 +102,7 @@ async def test_no_screen_is_wider_than_its_window(saved_home: Path, view: Views)
     assert found == {}
 
 
-async def test_what_is_printed_has_no_bar_and_no_forms_and_shows_what_is_folded_by_height(
+async def test_a_printed_screen_has_no_bar_and_no_forms_and_shows_what_is_folded_by_height(
     saved_home: Path, view: Views
 ) -> None:
     there = await view(saved_home)

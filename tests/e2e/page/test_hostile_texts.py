@@ -83,7 +83,7 @@ async def test_rows_that_something_else_has_written_over_are_no_markup_either(
     ] == []
 
 
-async def test_what_runs_or_is_refused_would_be_noticed(saved_home: Path, view: Views) -> None:
+async def test_a_script_that_runs_or_is_refused_would_be_noticed(saved_home: Path, view: Views) -> None:
     there = await view(saved_home)
     page = await watched(there)
     await page.evaluate(

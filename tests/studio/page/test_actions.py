@@ -68,7 +68,9 @@ async def test_a_form_that_was_never_shown_does_nothing(page: Page, called: list
     assert called == []
 
 
-async def test_what_a_command_says_is_shown_with_what_was_typed(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_words_of_a_command_are_shown_with_what_was_typed(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def call(self: Program, command: str, *words: str, arguments: Any = ()) -> Outcome:
         return Outcome(2, {"error": {"message": "<b>12</b> is too few.", "hint": "Give more."}})
 

@@ -93,7 +93,7 @@ async def test_it_is_said_before_what_is_reused_and_what_may_be_paid(page: Page)
         ({"checkpoint": "another", "question": "kept"}, "is not the one that this was filled in on"),
     ],
 )
-async def test_what_cannot_be_done_is_refused_and_what_was_typed_is_kept(
+async def test_a_form_that_cannot_be_done_is_refused_and_what_was_typed_is_kept(
     page: Page, forked: list[tuple[str, ...]], typed: dict[str, str], said: str
 ) -> None:
     step = await step_of(page, "sub_call", 2)

@@ -74,7 +74,7 @@ async def test_sent_files_are_read_under_the_names_that_they_were_sent_with_and_
     assert uploads._folders == {}
 
 
-async def test_what_would_be_read_is_shown_before_anything_is_paid_and_sent_files_are_kept(
+async def test_a_survey_of_the_input_is_shown_before_anything_is_paid_and_sent_files_are_kept(
     page: Page, begun: list[Call]
 ) -> None:
     looked = await page.post("/new", {"question": "Why?", "look": "yes"}, files={"files": ("a.txt", b"kept")})
@@ -93,7 +93,7 @@ async def test_what_would_be_read_is_shown_before_anything_is_paid_and_sent_file
         ({"question": "kept", "look": "yes"}, "There is nothing to look at yet."),
     ],
 )
-async def test_what_cannot_be_done_is_refused_with_what_was_typed(
+async def test_a_form_that_cannot_be_done_is_refused_with_what_was_typed(
     page: Page, begun: list[Call], typed: dict[str, str], said: str
 ) -> None:
     refused = await page.post("/new", typed, files={"files": ("", b"")})

@@ -29,7 +29,7 @@ async def page(home: Path) -> AsyncGenerator[Page]:
 
 @pytest.fixture
 def begun(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Have the program answer each run in this process, and record the names of those that it was told to begin."""
+    """Have the program answer each run in this process, and record the names of those that it was asked to begin."""
     names: list[str] = []
     model = write_script(tmp_path / "m.py", [repl("FINAL(1)")])
 

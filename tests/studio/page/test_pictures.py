@@ -98,7 +98,7 @@ def test_spending_is_drawn_against_the_limit_that_is_nearest() -> None:
     assert "limit $1.25" in spend.drawn
 
 
-def test_what_is_estimated_for_lost_calls_is_said_beside_what_turns_have_spent() -> None:
+def test_the_estimate_for_lost_calls_is_said_beside_what_turns_have_spent() -> None:
     found = times(turn(1, 0.0, cost=0.5))
     whole = spend_picture(found, Scale(found), {"max_cost": 2.0}, {"cost_usd": 0.75})
     assert whole is not None

@@ -72,7 +72,7 @@ async def test_a_decision_about_something_else_is_refused_and_its_words_are_kept
     ("typed", "said"),
     [({"decision": "reject"}, "needs words"), ({"decision": "burn"}, "no decision of that name"), ({}, "no decision")],
 )
-async def test_a_decision_that_is_none_is_refused(
+async def test_an_unusable_decision_is_refused(
     page: Page, decided: list[tuple[str, ...]], typed: dict[str, str], said: str
 ) -> None:
     form = bound(await page.get("/runs/waits-for-calls/review"))
