@@ -5,11 +5,11 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from ..nodes.runtime.dependencies import Stores
 from ..state.blobs.text_parts import Part, TextReader, beginnings
 from ..state.call_pages import Asking, CallPage, CallPages
 from ..state.call_records import CallRow
 from ..state.errors import StoredDataDamaged, StoreError
+from ..state.stores import Stores
 from ..state.threads import Thread
 from .calls import Call, schema_of
 

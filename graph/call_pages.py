@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..nodes.runtime.dependencies import Stores
 from ..state import call_counts, call_sums
 from ..state.blobs.text_parts import Part, beginnings
 from ..state.call_counts import CallCounts
 from ..state.call_pages import Asking, CallPages, Rank
 from ..state.call_records import CallRow
 from ..state.call_sums import LineSum, Took
+from ..state.stores import Stores
 
 BEGINNING = 8_000
 """The characters of a text that a page of calls reads."""

@@ -18,7 +18,6 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
-from ..nodes.runtime.dependencies import Stores
 from ..state.call_search.file import SLOTS, DamagedFile, FileInUse, Marks, WordsFile, marks_in
 from ..state.call_search.filling import Read, is_of_home, read, touched_runs, write, write_runs
 from ..state.call_search.finding import Hit, Where, call_candidates, look_up, run_candidates
@@ -27,6 +26,7 @@ from ..state.call_search.query import Query
 from ..state.db.home_id import id_in
 from ..state.db.reserve import is_nearly_full
 from ..state.errors import StoreError, UsageError
+from ..state.stores import Stores
 
 FILL_SECONDS = 1.5
 """Seconds for which a search reads what is new before it looks for anything."""

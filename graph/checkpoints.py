@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ..nodes.restore.points import RestorePoint, restore_points
-from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.turns import turns_of, variables_after
 from ..state.errors import StoredDataDamaged, UsageError, cli_command
 from ..state.records import EditRecord, VariableRecord
+from ..state.stores import Stores
 from ..state.threads import Step, Thread
 
 if TYPE_CHECKING:

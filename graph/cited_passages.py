@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..matching.markers import MARKER
 from ..nodes.evidence.citations import citations_of
-from ..nodes.runtime.dependencies import Stores
 from ..state.errors import StoredDataDamaged, UsageError
 from ..state.evidence.citations import Citation
 from ..state.evidence.stored_texts import StoredTexts
+from ..state.stores import Stores
 from .checkpoints import Checkpoints, state_at
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..nodes.runtime.dependencies import Stores
 from ..state.db.lineage import BELOW
 from ..state.errors import StoredDataDamaged, StoreError
 from ..state.evidence.coverage import Coverage, DocumentRead, MappedPack, Reading, coverage_of
@@ -14,6 +13,7 @@ from ..state.evidence.lines_read import LinesRead, lines_read
 from ..state.evidence.placing import documents_of, source_of
 from ..state.evidence.sent_passages import SentPassages
 from ..state.input.context import ContextRef
+from ..state.stores import Stores
 from ..state.threads import Thread
 
 # Places that are recorded later than their answer are written before the step that ends a run.

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..nodes.runtime.answers import answer_or_damage
-from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.turns import turns_of
 from ..state.records import AnswerRef, TurnRecord, VariableRecord
+from ..state.stores import Stores
 from .checkpoints import Known, StateAtStep, variables_at
 from .diff_of_calls import calls_compared
 from .displayed_variables import displays_of

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.untrusted_text import shortened
 from ..state.blobs.texts import Texts
 from ..state.calls_at_step import CallAtStep, calls_at_step
+from ..state.stores import Stores
 from .checkpoints import StateAtStep
 
 MOST_LISTED = 50

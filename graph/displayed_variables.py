@@ -7,10 +7,10 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from ..kernel.posted_displays import OTHERS_CHANGED, display_of, parse_displays
-from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.turns import number_of, turns_of, variables_next
 from ..state.errors import StoredDataDamaged
 from ..state.records import EditRecord, TurnRecord, VariableRecord
+from ..state.stores import Stores
 
 if TYPE_CHECKING:
     from ..state.run_state import RunState

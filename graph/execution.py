@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field
 
-from ..nodes.runtime.dependencies import Stores
 from ..state.errors import TimeSpent
+from ..state.stores import Stores
 
 ENDING_SECONDS = 0.8
 """Seconds within which an execution that is cancelled must end: a stopped run ends within two (promise P10)."""

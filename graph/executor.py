@@ -17,13 +17,13 @@ from langgraph.errors import GraphDrained
 from langgraph.types import Command
 
 from ..nodes.runtime.active_runs import DEFAULT_OPTIONS, ActiveRuns, ExecutionOptions
-from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.events import Event, OnEvent
 from ..nodes.runtime.langgraph_compat import FORWARDED_KEYS
 from ..nodes.runtime.untrusted_text import one_line
 from ..state.errors import HomeFull, LeaseLost, RlmError, RunBusy, StoreError, TimeSpent
 from ..state.leases import RENEW_AFTER
 from ..state.run_state import RestoreRecord, Status
+from ..state.stores import Stores
 from ..state.threads import Thread
 from ..state.turn_making import refresh_callers
 from .approvals import waits_for

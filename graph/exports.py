@@ -15,7 +15,7 @@ from ..kernel.session import Cell, ContextFiles, Final, KernelSpec
 from ..nodes.restore.points import RestorePoint, restore_points
 from ..nodes.runtime.answers import Table as StoredTable
 from ..nodes.runtime.answers import open_table
-from ..nodes.runtime.dependencies import Dependencies, Stores
+from ..nodes.runtime.dependencies import Dependencies
 from ..nodes.runtime.repl import Repl
 from ..nodes.runtime.untrusted_text import one_line
 from ..state.answer_tables import Column
@@ -24,6 +24,7 @@ from ..state.errors import UsageError, cli_command
 from ..state.input.context import context_files
 from ..state.records import AnswerRef
 from ..state.settings import RunSettings, saved_settings
+from ..state.stores import Stores
 from ..state.wording import listed
 from .checkpoints import Checkpoints, StateAtStep, state_at, variables_at
 from .create import make_ready

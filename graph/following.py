@@ -11,12 +11,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
-from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.turns import number_of, together, turns_of
 from ..state.blobs.texts import Texts
 from ..state.errors import StoredDataDamaged, StoreError
 from ..state.records import TurnRecord, Usage, as_usage
 from ..state.saved_turns import Saved, SavedStep, last_saved, steps_after
+from ..state.stores import Stores
 from ..state.threads import Thread
 from .checkpoints import Checkpoints, state_at
 from .exit_status import RunStatus

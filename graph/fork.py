@@ -11,7 +11,6 @@ from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 
-from ..nodes.runtime.dependencies import Stores
 from ..state.budget import Limits
 from ..state.call_journal import give_answer
 from ..state.checkpointer import RunSaver, StagedSaver
@@ -20,6 +19,7 @@ from ..state.db.connection import Unit
 from ..state.db.tables import CHECKPOINTS, STEPS, THREADS, WRITES
 from ..state.errors import ThreadExists, UnknownThread
 from ..state.run_state import Status
+from ..state.stores import Stores
 from ..state.turn_making import copy_turns
 from .build import Graph
 from .checkpoints import StateAtStep

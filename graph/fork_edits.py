@@ -10,7 +10,6 @@ from typing import Any, cast
 from ..kernel.session import describe_variable
 from ..nodes.approval.edited_code import check_code, replaced
 from ..nodes.prompts.messages import REBOUND_NAMES, REPL_NAMES
-from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.untrusted_text import shortened
 from ..state.budget import Limits
 from ..state.call_keys import START, content_key, edited
@@ -19,6 +18,7 @@ from ..state.errors import UsageError, cli_command
 from ..state.run_options import ModelOptions
 from ..state.run_state import CellRef, EditRecord, RunState, TurnRecord, VariableRecord
 from ..state.settings import RunSettings, saved_settings
+from ..state.stores import Stores
 from ..state.wording import counted
 from .approvals import ASKED_AGAIN, withdrawn
 from .checkpoints import StateAtStep

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from ..nodes.runtime.dependencies import Stores
 from ..state.db.lineage import BELOW
+from ..state.stores import Stores
 from ..state.threads import Thread
 from .checkpoints import Checkpoints, StateAtStep, state_at
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..nodes.runtime.dependencies import Stores
 from ..state.call_records import CALL_COLUMNS, read_row
 from ..state.call_search.finding import Hit
 from ..state.db.checksums import checksum_mismatch_sql
 from ..state.db.tables import CALLS
+from ..state.stores import Stores
 from .call_listing import whole_call
 from .call_searching import CallSearch
 from .calls import Call

@@ -11,7 +11,6 @@ from pathlib import Path
 from secrets import token_hex as new_token
 from typing import TypeVar
 
-from ..nodes.runtime.dependencies import Stores
 from ..state.blobs.store import Blobs, locked
 from ..state.call_search.file import remove_search_file
 from ..state.db.reserve import is_nearly_full, reserve_given_up, write_little
@@ -30,8 +29,9 @@ from ..state.maintenance.report import Report
 from ..state.maintenance.scrubbing import Scrubber
 from ..state.maintenance.verify import verify
 from ..state.maintenance.verify_context import OnProgress
+from ..state.open_home import open_stores
+from ..state.stores import Stores
 from .queries import RunQueries
-from .wiring import open_stores
 
 T = TypeVar("T")
 

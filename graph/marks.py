@@ -7,8 +7,8 @@ import sqlite3
 from dataclasses import dataclass
 from hashlib import sha256
 
-from ..nodes.runtime.dependencies import Stores
 from ..state.db.lineage import BELOW
+from ..state.stores import Stores
 from ..state.threads import DELETED
 
 GONE = "gone"

@@ -16,13 +16,13 @@ from ..nodes.notify.failures import SendingFailed
 from ..nodes.notify.send import send
 from ..nodes.notify.targets import described
 from ..nodes.runtime.active_runs import ActiveRuns
-from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.events import OnEvent
 from ..state.budget import Resource
 from ..state.db.connection import Unit
 from ..state.errors import LeaseLost, RlmError, RunBusy, StoreError, cli_command
 from ..state.notifications import Notification, Occurrence
 from ..state.run_state import Status
+from ..state.stores import Stores
 from ..state.threads import Thread
 from .build import Graph
 from .occurrences import at_end, key_of, limit_reached, nearly_spent, targets_of

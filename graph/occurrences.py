@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.untrusted_text import shortened_line
 from ..state.budget import FLAGS, Counted, Limits, Resource, counted
 from ..state.errors import StoreError
 from ..state.notifications import Occurrence
 from ..state.notify_targets import notify_key, notify_targets
 from ..state.run_state import RunState, Status, as_usage
+from ..state.stores import Stores
 from ..state.threads import Thread
 from ..state.usage import UsageTotals
 from .build import Graph

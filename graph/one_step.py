@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.turns import turns_of
 from ..state.errors import StoredDataDamaged
 from ..state.records import Usage
+from ..state.stores import Stores
 from ..state.threads import Step, Thread
 from .checkpoints import Checkpoints, StateAtStep, state_at, variables_at
 from .displayed_variables import displays_of

@@ -11,13 +11,13 @@ from typing import Any, Literal, NamedTuple, cast
 
 from ..nodes.replies.blocks import lay_out
 from ..nodes.replies.python_source import SourceJudge
-from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.turns import merged, number_of, turns_of
 from ..nodes.runtime.untrusted_text import cut_output
 from ..state.call_sums import LineSum
 from ..state.errors import StoredDataDamaged, StoreError
 from ..state.records import EditRecord, TurnRecord, VariableRecord
 from ..state.saved_turns import Saved, steps_of_turn
+from ..state.stores import Stores
 from ..state.threads import Step, Thread
 from ..state.turn_calls import sent_messages
 from ..state.turn_rows import TurnRow

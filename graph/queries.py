@@ -7,13 +7,13 @@ from typing import Any
 
 from ..nodes.evidence.citations import citations_or_none
 from ..nodes.runtime.answers import answer_or_damage
-from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.turns import turns_of, variables_after
 from ..state.call_keys import turn_of_call
 from ..state.call_pages import Asking
 from ..state.db.storable import encodable
 from ..state.errors import StoredDataDamaged, StoreError, UnknownThread
 from ..state.records import Usage, as_usage
+from ..state.stores import Stores
 from ..state.threads import Step, Thread
 from ..state.usage import UsageTotals
 from .call_listing import CallListing

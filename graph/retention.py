@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from ..nodes.runtime.dependencies import Stores
 from ..state.db.reserve import is_nearly_full, reserve_given_up, write_little
 from ..state.errors import RunBusy, StoredDataDamaged
 from ..state.failpoints import Failpoint, no_failpoint
 from ..state.maintenance.delete import Deleted
 from ..state.maintenance.gc import Collected
 from ..state.maintenance.retention import OldRuns, delete_if_old, standing_of, trees_of
+from ..state.stores import Stores
 from ..state.threads import Thread
 from .maintenance import collect_garbage, remove_traces
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from ..nodes.runtime.dependencies import Stores
 from ..state.answer_tables import TableHead
 from ..state.blobs.texts import LARGE
 from ..state.errors import StoredDataDamaged, StoreError
@@ -16,6 +15,7 @@ from ..state.executions import Execution
 from ..state.records import AnswerRef
 from ..state.run_pages import Filter, Place
 from ..state.saved_answers import latest_answers
+from ..state.stores import Stores
 from ..state.summaries import first_line
 from ..state.threads import Thread
 from ..state.usage import UsageTotals

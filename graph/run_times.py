@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..nodes.runtime.dependencies import Stores
 from ..state.db.lineage import BELOW
 from ..state.executions import Execution
+from ..state.stores import Stores
 from ..state.threads import DELETED, Thread
 from ..state.turn_calls import calls_under_way
 from ..state.turn_rows import TurnRow

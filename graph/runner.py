@@ -19,6 +19,7 @@ from ..state.folder_settings import FILE, described
 from ..state.maintenance.delete import Deleted
 from ..state.maintenance.gc import Collected
 from ..state.maintenance.report import Report
+from ..state.open_home import open_home
 from ..state.run_options import ResumeOptions, RunOptions, limits_among
 from ..state.settings import resolve
 from .batch import OnQuestionEvent, Question, ignore_question_event
@@ -44,7 +45,7 @@ from .saved_runs import limits_to_go_on
 from .stopping import request_stop
 from .sub_rlms import ChildRuns
 from .watcher import IndexWatch
-from .wiring import open_deps, open_home
+from .wiring import open_deps
 
 
 class Runner:

@@ -9,12 +9,12 @@ from typing import Any
 
 from ..nodes.evidence.citations import citations_or_none
 from ..nodes.runtime.answers import answer_or_damage, open_table
-from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.untrusted_text import one_line
 from ..state.answer_tables import Column
 from ..state.errors import CHANGED, StoredDataDamaged
 from ..state.evidence.citations import Citation
 from ..state.records import AnswerRef
+from ..state.stores import Stores
 
 _PIECE = 4 << 20
 _WHOLE = 4 << 20

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, cast
 
 from ..nodes.evidence.citations import citations_of
-from ..nodes.runtime.dependencies import Stores
 from ..state.records import RestoreRecord
+from ..state.stores import Stores
 from ..state.threads import Thread
 from .checkpoints import Checkpoints
 from .queries import RunQueries

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, cast
 
 import xxhash
 
-from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.langgraph_compat import (
     ERROR_CHANNELS,
     INTERRUPT_CHANNEL,
@@ -23,6 +22,7 @@ from ..nodes.runtime.langgraph_compat import (
 )
 from ..state.saved_checkpoints import TURNS, SavedCheckpoint, SavedWrite, read_checkpoint
 from ..state.saved_values import SavedInterrupt, SavedSend
+from ..state.stores import Stores
 
 NODES = ("__start__", "prepare", "direct", "plan", "review", "execute_code", "sub_call", "finalize")
 """The nodes of the graph, in its order."""

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from ..nodes.runtime.dependencies import Stores
 from ..state.errors import StoreError
 from ..state.executions import Execution
+from ..state.stores import Stores
 from .calls import time_text
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..nodes.approval.call_listing import whole_request
-from ..nodes.runtime.dependencies import Stores
 from ..state.errors import StoreError
 from ..state.saved_values import SavedInterrupt
+from ..state.stores import Stores
 from .saved_states import SavedState
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..nodes.runtime.dependencies import Stores
 from ..state.errors import StoreError
 from ..state.records import as_usage
+from ..state.stores import Stores
 from ..state.usage import Uncertain, UsageTotals
 
 

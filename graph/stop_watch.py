@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Generator
 
-from ..nodes.runtime.dependencies import Stores
 from ..state.errors import StoreError
 from ..state.stop_requests import StopRequests
+from ..state.stores import Stores
 
 LOOK_EVERY = 0.5
 """Seconds between two looks: a request is met within one second."""

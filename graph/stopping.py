@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import psutil
 
-from ..nodes.runtime.dependencies import Stores
 from ..state.errors import UnknownThread
 from ..state.leases import this_process
 from ..state.stop_requests import StopRequests
+from ..state.stores import Stores
 from .queries import RunQueries
 
 LOOK_EVERY = 0.5

@@ -5,10 +5,10 @@ from typing import Any
 
 from ..nodes.input.stored import document_of, files_of
 from ..nodes.models.pricing import cost_usd
-from ..nodes.runtime.dependencies import Stores
 from ..state.errors import UsageError
 from ..state.input.index import FileReport
 from ..state.settings import RunSettings, saved_settings
+from ..state.stores import Stores
 from ..state.threads import Thread
 
 Range = tuple[int, int]

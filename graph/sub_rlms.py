@@ -18,7 +18,6 @@ from ..nodes.evidence.citations import citations_of
 from ..nodes.runtime.active_runs import ActiveRun, ActiveRuns
 from ..nodes.runtime.answers import MOST_CHECKED, load_answer, open_table
 from ..nodes.runtime.child_protocol import ChildAnswer, ChildCall, child_event, descendant_events
-from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.parked_calls import WaitingChild
 from ..nodes.sub_calls.keys import recorded
 from ..state.approval_policy import without_final
@@ -41,6 +40,7 @@ from ..state.evidence.footnotes import with_words
 from ..state.records import AnswerRef
 from ..state.run_state import RunInput, RunState, Status
 from ..state.settings import RunSettings, saved_settings
+from ..state.stores import Stores
 from .build import Graph
 from .checkpoints import state_at
 from .executor import ExecutionOutcome, RunExecutor, config_of

@@ -4,12 +4,12 @@ import math
 from typing import TYPE_CHECKING
 
 from ..nodes.models.pricing import cost_usd
-from ..nodes.runtime.dependencies import Stores
 from ..nodes.runtime.output_limits import ANOTHER_TURN, ROOT_OUTPUT_TOKENS
 from ..state.budget import Resource, counted
 from ..state.errors import HomeFull
 from ..state.reservations import Counted
 from ..state.settings import RunSettings, saved_settings
+from ..state.stores import Stores
 from ..state.threads import Thread
 
 if TYPE_CHECKING:

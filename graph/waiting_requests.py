@@ -7,10 +7,10 @@ from typing import Any
 
 from ..nodes.approval.call_listing import ListedCalls, listed_calls
 from ..nodes.approval.requests import shown_digest
-from ..nodes.runtime.dependencies import Stores
 from ..state.approval_records import ActionRequest, DecisionType
 from ..state.blobs.text_parts import TextReader
 from ..state.errors import StoredDataDamaged, UsageError, cli_command
+from ..state.stores import Stores
 from .checkpoints import Checkpoints
 
 BEGINNING = 8_000

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from ..nodes.runtime.dependencies import Stores
 from ..state.errors import StoreError
 from ..state.records import Status
+from ..state.stores import Stores
 from ..state.threads import DELETED, Thread
 
 Standing = Status | Literal["busy"]

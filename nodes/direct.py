@@ -15,6 +15,7 @@ from ..state.input.context import ContextRef, no_context
 from ..state.input.reading import whole_input
 from ..state.run_state import RunState
 from ..state.settings import RunSettings
+from ..state.stores import Stores
 from .approval.budget_gate import apply_budget_grant
 from .approval.requests import spend_item, stored_items
 from .models.errors import FailureKind
@@ -27,7 +28,7 @@ from .prompts.root_request import root_messages
 from .replies.repetition import repeats_itself
 from .runtime.active_runs import ActiveRun, ActiveRuns
 from .runtime.answers import store_answer
-from .runtime.dependencies import Dependencies, Stores
+from .runtime.dependencies import Dependencies
 from .runtime.events import emit, emit_writing
 from .runtime.fallback import fall_back, saved_with
 from .runtime.output_limits import ROOT_OUTPUT_TOKENS, output_limit

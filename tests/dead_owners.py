@@ -3,8 +3,8 @@
 from contextlib import closing
 from pathlib import Path
 
-from durable_rlm.graph.wiring import DATABASE
 from durable_rlm.state.db.connection import connect
+from durable_rlm.state.home_access import DATABASE
 
 
 def mark_owner_dead(home: Path) -> None:

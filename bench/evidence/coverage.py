@@ -12,13 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from durable_rlm.graph.wiring import open_home
 from durable_rlm.state.blobs.range_index import RangeIndex
 from durable_rlm.state.db.tables import CALLS
 from durable_rlm.state.evidence.coverage import Coverage, coverage_of
 from durable_rlm.state.evidence.journal_places import rows_of_tree
 from durable_rlm.state.evidence.places import Document, Placed, placed
 from durable_rlm.state.evidence.recorded import encoded
+from durable_rlm.state.open_home import open_home
 
 DOCUMENTS = 2_000
 DOCUMENT = 50_000

@@ -8,9 +8,9 @@ from ...kernel.session import Final
 from ...state.records import AnswerRef, TurnRecord
 from ...state.run_state import RunState
 from ...state.settings import RunSettings
+from ...state.stores import Stores
 from ...state.wording import counted
 from ..runtime.answers import store_final
-from ..runtime.dependencies import Stores
 from ..runtime.events import emit
 from ..runtime.turns import turns_of
 from .citations import Checked, checked, with_citations

@@ -6,11 +6,12 @@ from typing import Any
 from ...kernel.session import CellResult, Final
 from ...state.records import AnswerRef
 from ...state.run_state import CellRef, RunState, TurnRecord
+from ...state.stores import Stores
 from ..models.schema_validation import mismatch
 from ..models.work_limit import SchemaInvalid, off_loop
 from ..runtime.active_runs import ActiveRun
 from ..runtime.answers import value_to_check
-from ..runtime.dependencies import Dependencies, Stores
+from ..runtime.dependencies import Dependencies
 from ..runtime.finish_checks import reason_to_hold, refusal
 from ..runtime.unread import Unread, note_on, reason_to_ask_on
 from ..runtime.untrusted_text import one_line

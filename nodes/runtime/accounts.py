@@ -5,8 +5,8 @@ from collections.abc import Callable
 from ...state.batch_budget import BatchLedger
 from ...state.budget import BudgetLedger, Limits
 from ...state.settings import RunSettings, saved_settings
+from ...state.stores import Stores
 from ...state.threads import Thread
-from .dependencies import Stores
 from .output_limits import last_turn
 
 

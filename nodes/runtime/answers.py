@@ -13,9 +13,9 @@ from ...state.blobs.store import Blobs
 from ...state.blobs.texts import Texts
 from ...state.errors import StoredDataDamaged
 from ...state.records import AnswerFile, AnswerRef
+from ...state.stores import Stores
 from ...state.wording import megabytes
 from ..models.work_limit import SchemaInvalid
-from .dependencies import Stores
 
 MOST_CHECKED = 64 << 20
 """Bytes of the rows of a table that is loaded as a whole for a check or for the code of another run."""

@@ -21,7 +21,8 @@ from .store import Blobs, content_hash
 
 LARGE = 256 << 10
 """Bytes from which a text is stored as a file."""
-_CACHED_BYTES = 64 << 20
+CACHED_BYTES = 64 << 20
+"""Bytes of texts that a process keeps at most, those read or written last."""
 _BYTES = 4
 """Bytes of a character in UTF-8 at most."""
 _BEGINNINGS = (
@@ -42,7 +43,14 @@ def well_formed(text: str) -> str:
 class Texts:
     """Stores and reads texts. Reading checks the hash (promise P5)."""
 
-    def __init__(self, database: Database, blobs: Blobs, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        database: Database,
+        blobs: Blobs,
+        clock: Callable[[], float] = time.time,
+        cached_bytes: int = CACHED_BYTES,
+    ) -> None:
+        self._cached_bytes = cached_bytes
         self._clock = clock
         self._database = database
         self._blobs = blobs
@@ -122,7 +130,7 @@ class Texts:
     def _remember(self, name: str, text: str) -> None:
         self._recent[name] = text
         self._recent_bytes += len(text)
-        while self._recent_bytes > _CACHED_BYTES and len(self._recent) > 1:
+        while self._recent_bytes > self._cached_bytes and len(self._recent) > 1:
             _, dropped = self._recent.popitem(last=False)
             self._recent_bytes -= len(dropped)
 

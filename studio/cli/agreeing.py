@@ -58,10 +58,10 @@ def agree_to_home(home: Path) -> None:
     """Remember that the user has agreed to a home. Raises StoreError when it is not one that can be used."""
     import asyncio
 
-    from ...graph.wiring import open_stores
     from ...state.db.home_id import id_in
     from ...state.errors import StoreError
     from ...state.home_access import digest
+    from ...state.open_home import open_stores
 
     folder = home.absolute()
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ...graph.queries import RunQueries
     from ...graph.runner import Runner
     from ...graph.saved_runs import SavedRuns
-    from ...nodes.runtime.dependencies import Stores
+    from ...state.stores import Stores
     from ...state.threads import Thread
 
 _QUESTION = 80
@@ -142,7 +142,7 @@ def from_library(invocation: Invocation, read: Callable[["RunQueries"], Awaitabl
 
 def from_stores(invocation: Invocation, work: Callable[["Stores"], Awaitable[T]]) -> T:
     """Open the stores and return the result of `work`, which only reads unless the command `writes`."""
-    from ...graph.wiring import open_home
+    from ...state.open_home import open_home
 
     async def opened() -> T:
         async with open_home(invocation.home, read_only=read_only) as stores:

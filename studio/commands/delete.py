@@ -16,8 +16,8 @@ from ..terminal.printed_commands import pasteable
 from ..terminal.tables import Forest
 
 if TYPE_CHECKING:
-    from ...nodes.runtime.dependencies import Stores
     from ...state.maintenance.delete import Deleted
+    from ...state.stores import Stores
 
 _WhichRun = Annotated[
     str | None,

@@ -124,8 +124,8 @@ def _collect(invocation: Invocation, older_than: float | None, dry_run: bool, ex
 
     from ...graph.maintenance import bring_up_to_date, collect_garbage
     from ...graph.retention import delete_old_runs
-    from ...graph.wiring import open_stores
     from ...state.maintenance.retention import OldRuns
+    from ...state.open_home import open_stores
     from ...state.wording import counted
     from ..progress.counter import Counting
 

@@ -18,8 +18,8 @@ from ..terminal.printed_commands import command_line
 
 if TYPE_CHECKING:
     from ...graph.queries import RunQueries
-    from ...nodes.runtime.dependencies import Stores
     from ...state.stop_requests import StopRequests
+    from ...state.stores import Stores
     from ..cli.waiting import Remarks
 
 _WhichRun = Annotated[

@@ -16,7 +16,7 @@ from ..terminal.escape import safe_line
 
 if TYPE_CHECKING:
     from ...graph.stopping import Holder
-    from ...nodes.runtime.dependencies import Stores
+    from ...state.stores import Stores
 
 
 @command

@@ -7,11 +7,11 @@ from typing import Any
 
 from ...graph.coverage import rounded
 from ...graph.run_times import ForkOf
-from ...nodes.runtime.dependencies import Stores
 from ...state.evidence.citations import Citation
 from ...state.evidence.coverage import Coverage
 from ...state.records import RestoreRecord
 from ...state.saved_turns import steps_of_turn
+from ...state.stores import Stores
 from ...state.turn_rows import TurnRow
 from .coverage_cache import CoverageNow
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 
 from ...graph.coverage import InputRead, coverage_mark, input_read
-from ...nodes.runtime.dependencies import Stores
 from ...state.db.connection import Database
 from ...state.errors import StoreError
 from ...state.evidence.coverage import Coverage
+from ...state.stores import Stores
 from .background import Work
 from .home import PageHome
 

@@ -11,12 +11,14 @@ from starlette.requests import Request
 from ...graph.marks import GONE, UNREADABLE, marks_of
 from ...graph.queries import RunQueries
 from ...graph.saved_states import SavedCheckpoints
-from ...graph.wiring import open_home
-from ...nodes.runtime.dependencies import Stores
 from ...state.db.storable import encodable
 from ...state.errors import RlmError, StoreError
 from ...state.home_access import DATABASE
+from ...state.open_home import open_home
+from ...state.stores import Stores
 
+_CACHED_BYTES = 8 << 20
+"""Bytes of texts that the page keeps: it shows a few at a time, and its memory is bounded."""
 PATIENCE = 2.0
 """Seconds that a page waits for a database which another process holds, before it says so."""
 
@@ -75,7 +77,7 @@ class HomeOpener:
             if file is None:
                 raise NoHome(f"No run is saved in {self.home}.", hint="Ask a first question, here or with `rlm run`.")
             if self._opened is None:
-                opening = open_home(self.home, read_only=self.read_only, patience=PATIENCE)
+                opening = open_home(self.home, read_only=self.read_only, patience=PATIENCE, cached_bytes=_CACHED_BYTES)
                 stores = await self._closing.enter_async_context(opening)
                 self._opened, self._file = _page_home(stores), file
             return self._opened

@@ -22,8 +22,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 
 from ...graph.serve import opened_runner
-from ...graph.wiring import DEFAULT_HOME
 from ...state.errors import LeaseLost, RlmError, RunBusy, ThreadExists, UnknownThread, UsageError
+from ...state.open_home import DEFAULT_HOME
 from ..page.app import create_app
 from ..page.home import HomeOpener
 from ..serving.guard import Guard

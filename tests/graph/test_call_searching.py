@@ -15,13 +15,13 @@ from durable_rlm.graph import call_searching
 from durable_rlm.graph.call_searching import CallSearch
 from durable_rlm.graph.found_calls import found_calls
 from durable_rlm.graph.maintenance import delete_runs
-from durable_rlm.graph.wiring import open_home
-from durable_rlm.nodes.runtime.dependencies import Stores
 from durable_rlm.state.budget import Limits
 from durable_rlm.state.call_records import Entry, Outcome
 from durable_rlm.state.call_search import filling
 from durable_rlm.state.errors import UsageError
 from durable_rlm.state.home_size import SEARCH_FILE
+from durable_rlm.state.open_home import open_home
+from durable_rlm.state.stores import Stores
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import repl, write_script
 
@@ -298,7 +298,7 @@ async def test_a_search_imports_no_langgraph(tmp_path: Path, stores: Stores) -> 
 import asyncio, sys
 from pathlib import Path
 from durable_rlm.graph.call_searching import CallSearch
-from durable_rlm.graph.wiring import open_home
+from durable_rlm.state.open_home import open_home
 
 async def main():
     async with open_home(Path(sys.argv[1]), trust=True) as stores, CallSearch(stores) as search:

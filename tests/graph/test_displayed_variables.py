@@ -13,8 +13,8 @@ import pytest
 from durable_rlm import Runner
 from durable_rlm.graph.displayed_variables import displays_at, variable_changes
 from durable_rlm.graph.maintenance import collect_garbage, verify_run
-from durable_rlm.graph.wiring import open_stores
 from durable_rlm.nodes.runtime.turns import turns_of
+from durable_rlm.state.open_home import open_stores
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import repl, write_script
 

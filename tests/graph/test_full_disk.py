@@ -13,7 +13,7 @@ import pytest
 
 from durable_rlm import Runner
 from durable_rlm.graph.run import Run
-from durable_rlm.graph.wiring import DATABASE
+from durable_rlm.state.home_access import DATABASE
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.dead_owners import mark_owner_dead
 from tests.scripts import Asked, repl, write_script

@@ -12,8 +12,8 @@ import pytest
 
 from durable_rlm import Run, Runner
 from durable_rlm.graph.maintenance import copy_home
-from durable_rlm.graph.wiring import DATABASE
 from durable_rlm.state.errors import UsageError
+from durable_rlm.state.home_access import DATABASE
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import repl, write_script
 from tests.servers.openai_server import ScriptedServer

@@ -11,11 +11,11 @@ from typing import Any, cast
 import pytest
 
 from durable_rlm.graph.notifying import WAITS, Notifier
-from durable_rlm.graph.wiring import open_home
 from durable_rlm.nodes.notify.failures import SendingFailed
-from durable_rlm.nodes.runtime.dependencies import Stores
 from durable_rlm.state.budget import BudgetLedger, Limits
 from durable_rlm.state.notifications import Kind, Occurrence
+from durable_rlm.state.open_home import open_home
+from durable_rlm.state.stores import Stores
 from durable_rlm.state.usage import UsageTotals
 from tests.fake_sleep import FakeSleep
 

@@ -8,9 +8,9 @@ import pytest
 from durable_rlm import Runner
 from durable_rlm.graph.one_turn import OneTurn, prose_of, turn_of_run
 from durable_rlm.graph.saved_states import SavedCheckpoints
-from durable_rlm.graph.wiring import open_home
-from durable_rlm.nodes.runtime.dependencies import Stores
+from durable_rlm.state.open_home import open_home
 from durable_rlm.state.saved_turns import steps_of_turn
+from durable_rlm.state.stores import Stores
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import repl, write_script
 

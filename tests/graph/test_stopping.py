@@ -9,11 +9,11 @@ import pytest
 from durable_rlm import Runner
 from durable_rlm.graph.stop_watch import LOOK_EVERY, StopWatch
 from durable_rlm.graph.stopping import Holder, holder_of, wait_until_idle
-from durable_rlm.graph.wiring import open_home
-from durable_rlm.nodes.runtime.dependencies import Stores
 from durable_rlm.state.budget import Limits
 from durable_rlm.state.leases import Leases
+from durable_rlm.state.open_home import open_home
 from durable_rlm.state.stop_requests import StopRequests
+from durable_rlm.state.stores import Stores
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.dead_owners import mark_owner_dead
 from tests.fake_sleep import FakeSleep

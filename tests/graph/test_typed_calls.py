@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from durable_rlm.graph.maintenance import collect_garbage, verify_run
-from durable_rlm.graph.wiring import open_stores
+from durable_rlm.state.open_home import open_stores
 from tests.damage import ask, change
 from tests.nodes.approval.waiting_run import APPROVE, Reviewed, respond
 

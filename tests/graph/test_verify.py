@@ -11,11 +11,11 @@ import pytest
 
 from durable_rlm import Runner
 from durable_rlm.graph.maintenance import verify_run
-from durable_rlm.graph.wiring import open_stores
 from durable_rlm.state.blobs.store import content_hash
 from durable_rlm.state.db.tables import TABLES
 from durable_rlm.state.errors import StoredDataDamaged, StoreError, UnknownThread, UsageError
 from durable_rlm.state.maintenance.report import Kind, Report
+from durable_rlm.state.open_home import open_stores
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import DATABASE, ask, change, leaves, spoil_page
 from tests.graph.damaged_homes import DAMAGES, INDEX, PACK, blob_with, call_about, in_ranges

@@ -8,9 +8,9 @@ import pytest
 from durable_rlm import Run
 from durable_rlm.graph.saved_states import SavedCheckpoints
 from durable_rlm.graph.waiting_requests import WaitingAction, waiting_prompts, waiting_requests
-from durable_rlm.graph.wiring import open_stores
-from durable_rlm.nodes.runtime.dependencies import Stores
 from durable_rlm.state.errors import StoredDataDamaged, UsageError
+from durable_rlm.state.open_home import open_stores
+from durable_rlm.state.stores import Stores
 from durable_rlm.studio.approval.requests import waiting_of
 from tests.graph.sub_rlms.conftest import tree_script
 from tests.nodes.approval.waiting_run import APPROVE, Reviewed, requests

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from durable_rlm.graph.call_searching import CallSearch
-from durable_rlm.graph.wiring import open_home
 from durable_rlm.state.blobs.store import content_hash
 from durable_rlm.state.db.tables import CALLS
+from durable_rlm.state.open_home import open_home
 from tests.growth.test_growth import MOST, QUICK
 
 CALLS_OF_ONE, TIMES = 1_500, 4

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.graph.wiring import DATABASE
 from durable_rlm.state.db.connection import connect
+from durable_rlm.state.home_access import DATABASE
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.e2e.program import CLEAN, RLM
 from tests.scripts import repl

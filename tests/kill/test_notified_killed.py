@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from durable_rlm.graph.wiring import DATABASE
+from durable_rlm.state.home_access import DATABASE
 from tests.kill import notified_scenario
 from tests.kill.spawn import Spawner
 from tests.kill.trials import Trial

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.graph.wiring import DATABASE
 from durable_rlm.state.db.connection import connect
 from durable_rlm.state.errors import ThreadExists
+from durable_rlm.state.home_access import DATABASE
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.e2e.program import WaitingRun, rlm, waiting_run
 from tests.kill.spawn import Spawner

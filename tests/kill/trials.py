@@ -8,9 +8,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from durable_rlm.graph.wiring import BLOBS, DATABASE
 from durable_rlm.state.blobs.store import Blobs
 from durable_rlm.state.db.connection import connect
+from durable_rlm.state.home_access import BLOBS, DATABASE
 from durable_rlm.state.maintenance.verify import verify
 from tests.kill import scenario
 from tests.kill.scenario import THREAD, read_log

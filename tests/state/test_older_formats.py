@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.graph.wiring import DATABASE, open_configured_model
+from durable_rlm.graph.wiring import open_configured_model
 from durable_rlm.nodes.models.client import ModelClient
 from durable_rlm.state.db.schema import SCHEMA_VERSION
 from durable_rlm.state.errors import StoreError
+from durable_rlm.state.home_access import DATABASE
 from durable_rlm.state.model_specs import ModelSpec
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.fixtures.homes import model

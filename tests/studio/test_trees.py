@@ -16,11 +16,11 @@ import typer
 
 from durable_rlm import Runner
 from durable_rlm.graph.queries import children_of
-from durable_rlm.graph.wiring import open_stores
 from durable_rlm.state.db.checksums import register_function
 from durable_rlm.state.db.connection import Database
 from durable_rlm.state.db.lineage import child_thread
 from durable_rlm.state.leases import this_process
+from durable_rlm.state.open_home import open_stores
 from durable_rlm.studio.cli.options import complete_threads
 from durable_rlm.studio.terminal.escape import short_id
 from tests.contract.in_memory_kernel import MemoryKernels

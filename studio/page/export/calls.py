@@ -3,11 +3,11 @@
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
-from ....nodes.runtime.dependencies import Stores
 from ....state.call_records import CALL_COLUMNS, CallRow, read_row
 from ....state.db.checksums import checksum_mismatch_sql
 from ....state.db.lineage import OF_PAST, PAST
 from ....state.db.tables import CALLS
+from ....state.stores import Stores
 
 _PAGE = 100
 _PAST = f"{PAST} SELECT thread_id, until FROM past ORDER BY generation DESC"

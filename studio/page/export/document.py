@@ -13,8 +13,8 @@ from ....graph.one_turn import turn_of_run
 from ....graph.queries import RunQueries
 from ....graph.run_times import children_page, count_children, forks_of, run_times
 from ....graph.saved_states import SavedCheckpoints
-from ....nodes.runtime.dependencies import Stores
 from ....state.errors import StoreError
+from ....state.stores import Stores
 from ....state.threads import Thread
 from ..answer_view import Cites, answer_view
 from ..believed import believed

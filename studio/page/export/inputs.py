@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from ....graph.coverage import InputRead
-from ....nodes.runtime.dependencies import Stores
 from ....state.evidence.coverage import DocumentRead
+from ....state.stores import Stores
 
 MOST_BYTES = 5_000_000
 """Bytes of the texts of an input that one file has."""

@@ -7,10 +7,10 @@ from typing import Any
 
 from markupsafe import escape
 
-from ....nodes.runtime.dependencies import Stores
 from ....state.blobs.texts import Texts
 from ....state.environment_secrets import secrets_of_environment
 from ....state.maintenance.scrubbing import Scrubber
+from ....state.stores import Stores
 
 
 def scrubber_for(start: Mapping[str, Any]) -> Scrubber:

@@ -13,7 +13,7 @@ from ...terminal.console import put, say
 from ...terminal.escape import safe_json
 
 if TYPE_CHECKING:
-    from ....nodes.runtime.dependencies import Stores
+    from ....state.stores import Stores
     from .document import Exporting
 
 _STAYS = "The run still has it: choose another place."

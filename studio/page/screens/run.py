@@ -12,10 +12,10 @@ from starlette.routing import Route
 from ....graph.following import Look
 from ....graph.run_times import ChildRun, RunTimes, children_page, count_children, forks_of, run_times
 from ....graph.saved_answers import ShownAnswer, StoredFile, answer_pieces, shown_answer
-from ....nodes.runtime.dependencies import Stores
 from ....state.errors import StoreError
 from ....state.records import AnswerRef
 from ....state.saved_turns import last_saved
+from ....state.stores import Stores
 from ....state.turn_rows import TurnRow
 from ....state.wording import counted
 from ..answer_view import Cites, answer_view

@@ -8,9 +8,9 @@ import pytest
 from durable_rlm import Run
 from durable_rlm.graph.executor import config_of
 from durable_rlm.graph.maintenance import collect_garbage, verify_run
-from durable_rlm.graph.wiring import open_stores
 from durable_rlm.nodes.approval import call_listing
 from durable_rlm.state.errors import StoredDataDamaged
+from durable_rlm.state.open_home import open_stores
 from tests.damage import ask, change
 from tests.nodes.approval.waiting_run import APPROVE, Reviewed, edit, requests
 

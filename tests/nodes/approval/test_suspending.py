@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.graph.wiring import open_deps, open_stores
+from durable_rlm.graph.wiring import open_deps
 from durable_rlm.state.checkpointer import RunSaver
+from durable_rlm.state.open_home import open_stores
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.nodes.approval.waiting_run import APPROVE, requests
 from tests.scripts import repl, write_script

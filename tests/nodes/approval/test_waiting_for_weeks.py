@@ -12,10 +12,10 @@ import pytest
 from durable_rlm import Run, Runner
 from durable_rlm.graph.executor import config_of
 from durable_rlm.graph.maintenance import collect_garbage, verify_run
-from durable_rlm.graph.wiring import open_stores
 from durable_rlm.kernel.session import Sandbox
 from durable_rlm.state.errors import UsageError
 from durable_rlm.state.maintenance.report import Report
+from durable_rlm.state.open_home import open_stores
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.damage import ask, change
 from tests.dead_owners import mark_owner_dead

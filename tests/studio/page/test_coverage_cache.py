@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from durable_rlm.graph.coverage import InputRead
-from durable_rlm.nodes.runtime.dependencies import Stores
 from durable_rlm.state.db.connection import Database
 from durable_rlm.state.errors import StoredDataDamaged
+from durable_rlm.state.stores import Stores
 from durable_rlm.state.threads import Thread
 from durable_rlm.studio.page import coverage_cache
 from durable_rlm.studio.page.background import Work
