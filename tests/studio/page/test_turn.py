@@ -54,7 +54,7 @@ async def test_a_turn_shows_its_error_and_leads_to_its_neighbours_and_steps(page
     assert "ZeroDivisionError: division by zero" in screen.text
     assert screen.find("//a[@rel='prev']/@href") == ["/runs/contracts/turns/2"]
     assert screen.find("//a[@rel='next']/@href") == ["/runs/contracts/turns/4"]
-    assert any(address.startswith("/runs/contracts/steps#step-") for address in screen.links.values())
+    assert any(address.startswith("/runs/contracts/steps") and "#step-" in address for address in screen.links.values())
 
 
 async def test_the_whole_output_has_an_address(page: Page) -> None:
