@@ -86,6 +86,9 @@ bench-page: $(STAMP)  ## the page of a large home, which is made the first time 
 	$(if $(HOME_DIR),,$(BIN)/python -m bench.page make bench/.results/page --once)
 	$(BIN)/python -m bench.page measure $(or $(HOME_DIR),bench/.results/page)
 
+screenshots: $(STAMP)  ## take the pictures of the page for the documentation anew; two minutes, needs Chromium
+	$(BIN)/python -m tests.screenshots
+
 bench-js: $(STAMP)  ## rlm dev, used through LangGraph's SDK for JavaScript; needs Node, and npm fetches the SDK
 	$(BIN)/python -m bench.agent_server_js
 

@@ -1,5 +1,6 @@
 """The page's application, served alone by `rlm view` and below a path by `rlm dev`."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -74,6 +75,9 @@ def create_app(opener: HomeOpener) -> Starlette:
                 yield
             finally:
                 uploads.forget_all()
+                if app.state.reading is not None:
+                    app.state.reading.abandon()
+                    await asyncio.wait({app.state.reading.task})
 
     app = _App(
         routes=[*ROUTES, *_STATIC],
@@ -82,6 +86,7 @@ def create_app(opener: HomeOpener) -> Starlette:
     )
     app.state.opener, app.state.live, app.state.uploads = opener, live, uploads
     app.state.coverages = CoverageCache()
+    app.state.reading = None
     app.state.turns = Turns()
     app.state.documents = OpenDocuments()
     return app

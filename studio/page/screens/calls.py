@@ -12,6 +12,7 @@ from ....graph.call_pages import calls_counted, calls_page, line_sums
 from ....graph.call_searching import CallSearch, SearchPage
 from ....state.call_counts import CallCounts
 from ....state.call_pages import ORDERS, STATES, Asking, CallFilter, CallPages, CallState, Order, Rank
+from ..background import Work
 from ..frame import framed
 from ..home import PageHome, home_of
 from ..rendering import render
@@ -49,6 +50,7 @@ async def calls(request: Request) -> Response:
     words = request.query_params.get("q", "").strip()
     if words:
         return await _found(request, home, frame, words)
+    begin_reading(request, home)
     asking = asking_of(request.query_params)
     counts = await calls_counted(home.stores, thread)
     page = await calls_page(home.stores, thread, asking)
@@ -143,6 +145,13 @@ async def _found(request: Request, home: PageHome, frame: dict[str, Any], words:
         # A browser without scripts asks again, too.
         response.headers["refresh"] = "1"
     return response
+
+
+def begin_reading(request: Request, home: PageHome) -> None:
+    """Begin to read the home's calls for searches, unless that is under way: the first search then finds more."""
+    reading: Work[bool] | None = request.app.state.reading
+    if reading is None or reading.task.done():
+        request.app.state.reading = Work(searches_of(request, home).fill())
 
 
 def searches_of(request: Request, home: PageHome) -> CallSearch:

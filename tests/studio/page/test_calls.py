@@ -2,6 +2,7 @@
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -187,3 +188,11 @@ async def test_words_are_found_in_prompts_and_answers(page: Page) -> None:
     assert "calls of this run were searched" in screen.text
     assert [mark.text_content() for mark in screen.find("//mark")][:2] == ["without", "notice"]
     assert screen.find("//input[@name='q']/@value") == ["without notice"]
+
+
+async def test_calls_are_read_for_searches_once_somebody_looks_at_them(own_page: Page) -> None:
+    state: Any = own_page.client._transport.app.state  # type: ignore[attr-defined]
+    await own_page.get("/runs/contracts")
+    assert state.reading is None
+    await own_page.get("/runs/contracts/calls")
+    assert await state.reading.at_last() is True
