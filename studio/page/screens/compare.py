@@ -85,10 +85,20 @@ def _verdict(found: Mapping[str, Any]) -> str:
     if first is None:
         facts = [name for name in ("question", "input", "status", "answer") if found[name]]
         return f"All turns are the same; the {' and the '.join(facts)} differ." if facts else "Nothing differs."
+    if any(edit["turn"] == first for edit in found["edits"]) and all(turn["turn"] > first for turn in found["turns"]):
+        return f"{_same(first)} after that a person has set variables otherwise."
     if first == 0:
         return "They differ from before the first turn on."
-    same = {1: "They differ from the first turn on.", 2: "The first turn is the same; they differ from turn 2 on."}
-    return same.get(first, f"Turns 1 to {first - 1} are the same; they differ from turn {first} on.")
+    return (
+        f"{_same(first - 1)} they differ from turn {first} on." if first > 1 else "They differ from the first turn on."
+    )
+
+
+def _same(turns: int) -> str:
+    """Return the beginning of a sentence about turns that are the same."""
+    if not turns:
+        return "They begin alike;"
+    return "The first turn is the same;" if turns == 1 else f"Turns 1 to {turns} are the same;"
 
 
 _Facts = list[tuple[str, tuple[str, str]]]

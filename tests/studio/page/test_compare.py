@@ -12,7 +12,7 @@ from .saved_runs import HOSTILE
 async def test_a_fork_is_compared_with_its_origin_from_the_first_difference_on(page: Page) -> None:
     screen = await page.get("/compare?a=contracts&b=stricter")
     assert screen.status == 200
-    assert "Turns 1 to 3 are the same; they differ from turn 4 on." in screen.text
+    assert "Turns 1 to 4 are the same; after that a person has set variables otherwise." in screen.text
     [edit] = screen.find("//ul[@class='edits']/li")
     assert " ".join(edit.text_content().split()).startswith("verdicts after turn 4: in stricter {'one.txt': 'no'}")
     assert "Question" in screen.text and screen.links["the other way round"].endswith("/compare?a=stricter&b=contracts")
