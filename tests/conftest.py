@@ -34,6 +34,8 @@ SLOW = (
     "tests/e2e/agent_server/test_deciding_from_elsewhere.py::test_the_command_line_cannot_decide",
     "tests/e2e/agent_server/test_threads_both_ways.py::test_a_client_can_resume_a_run_of_the_command_line[given",
     "tests/e2e/agent_server/test_threads_both_ways.py::test_the_server_does_not_execute_a_run_of_another_process",
+    "tests/e2e/page/test_accessibility.py::test_axe_finds_nothing_in_dark",
+    "tests/e2e/page/test_story.py",
     "tests/e2e/test_command_line.py::test_closed_and_full_output_streams_cause_no_traceback",
     "tests/e2e/test_command_line.py::test_the_demo_answers_offline_whatever_is_configured",
     "tests/e2e/test_following_printed_commands.py::test_a_killed_run_is_answered_by_the_printed_commands[tokens-3]",

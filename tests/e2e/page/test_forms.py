@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from tests.e2e.program import rlm
 from tests.scripts import repl, write_script
@@ -42,3 +42,48 @@ async def test_a_double_click_and_the_back_button_begin_one_run(tmp_path: Path, 
     await page.wait_for_url("**/runs/what-*")
     assert len(runs(home)) == 1
     assert there.said == []
+
+
+async def test_a_decision_of_one_tab_is_not_overruled_by_another(own_home: Path, view: Views) -> None:
+    there = await view(own_home)
+    page, other = await there.open("/runs/waits-for-code/review"), await there.open("/runs/waits-for-code/review")
+    await other.get_by_label("Your words").fill("No.")
+    await page.get_by_text("Go on with something else instead").click()
+    await page.locator("textarea[name=edited]").fill("FINAL('edited')")
+    await page.get_by_role("button", name="Go on with this").click()
+    await page.wait_for_url("**/runs/waits-for-code")
+    await expect(page.locator("#answer .prose")).to_have_text("edited", timeout=30_000)
+    await other.get_by_role("button", name="Reject").click()
+    await expect(other.get_by_role("alert")).to_contain_text("Nothing was decided")
+    assert [run["status"] for run in runs(own_home) if run["thread_id"] == "waits-for-code"] == ["answered"]
+
+
+async def test_everything_can_be_done_without_scripts(own_home: Path, view: Views, browser: Browser) -> None:
+    there = await view(own_home)
+    state = await there.context.storage_state()
+    context = await browser.new_context(java_script_enabled=False, storage_state=state)
+    page = await context.new_page()
+    model = write_script(own_home.parent / "m.py", [repl("FINAL('without')")])
+    await ask(page, there.server.url, "Without scripts?", model)
+    await page.get_by_role("button", name="Ask").click()
+    await page.wait_for_url("**/runs/without-scripts-*")
+    for _ in range(100):
+        if await page.get_by_text("answered").count():
+            break
+        await page.reload()
+    await expect(page.locator("#answer .prose")).to_have_text("without")
+    for address in (
+        "/",
+        "/runs/contracts",
+        "/runs/contracts/turns/2",
+        "/runs/contracts/calls",
+        "/runs/contracts/steps",
+    ):
+        await page.goto(there.server.url + address)
+        await expect(page.locator("h1")).to_be_visible()
+    await page.goto(there.server.url + "/runs/tree")
+    await page.get_by_role("link", name="Delete").click()
+    await page.get_by_role("button", name="Delete it").click()
+    await page.wait_for_url(there.server.url + "/")
+    assert "tree" not in {run["thread_id"] for run in runs(own_home)}
+    await context.close()
