@@ -193,6 +193,7 @@ async def test_words_are_found_in_prompts_and_answers(page: Page) -> None:
 async def test_calls_are_read_for_searches_once_somebody_looks_at_them(own_page: Page) -> None:
     state: Any = own_page.client._transport.app.state  # type: ignore[attr-defined]
     await own_page.get("/runs/contracts")
-    assert state.reading is None
+    begun = [state.reading is not None]
     await own_page.get("/runs/contracts/calls")
+    assert begun == [False]
     assert await state.reading.at_last() is True
