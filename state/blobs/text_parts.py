@@ -11,10 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..db.connection import Database
+from ..db.corruption import is_damage
 from ..errors import CHANGED, MISSING, StoredDataDamaged
 from .deltas import DeltaError, TextDelta
 from .store import Blobs, content_hash
 
+UNREADABLE = "is on a damaged page of the database"
 _CHUNK = 1 << 20
 _WIDEST = 4
 """The most bytes of a character in UTF-8."""
@@ -50,23 +52,46 @@ async def beginnings(database: Database, blobs: Blobs, names: Sequence[str], mos
     A text is compared with its hash where all of it is read: in the database, or when it is short. Raises StoreError.
     """
     wanted = sorted(set(names))
-    small, recipes = await database.look(lambda connection: _stored(connection, wanted, most))
+    small, recipes, unreadable = await database.look(lambda connection: _stored(connection, wanted, most))
     others = [name for name in wanted if name not in small]
     if others:
         small |= await asyncio.to_thread(lambda: {name: _begun(name, recipes, blobs, most) for name in others})
-    return small
+    return {
+        # It is in no file either, so it was on a page that cannot be read.
+        name: Part("", damage=_said(name, UNREADABLE)) if part.damage and name in unreadable else part
+        for name, part in small.items()
+    }
 
 
 def _stored(
     connection: sqlite3.Connection, names: Sequence[str], most: int
-) -> tuple[dict[str, Part], dict[str, bytes]]:
-    """Return the beginnings of the texts that the database has, and the deltas of others."""
+) -> tuple[dict[str, Part], dict[str, bytes], set[str]]:
+    """Return the beginnings of the texts that the database has, the deltas of others, and names that it cannot read."""
+    bodies, damaged = _rows(connection, _SMALL, names)
     found = {
         name: _part(body, most) if content_hash(body) == name else Part("", damage=_said(name, CHANGED))
-        for name, body in connection.execute(_SMALL, (json.dumps(names),))
+        for name, body in bodies.items()
     }
-    left = json.dumps([name for name in names if name not in found])
-    return found, dict(connection.execute(_RECIPES, (left,)).fetchall())
+    recipes, lost = _rows(connection, _RECIPES, [name for name in names if name not in bodies])
+    return found, recipes, damaged | lost
+
+
+def _rows(connection: sqlite3.Connection, query: str, names: Sequence[str]) -> tuple[dict[str, bytes], set[str]]:
+    """Return the rows with these names, and the names whose rows may be on a page that cannot be read."""
+    try:
+        return dict(connection.execute(query, (json.dumps(names),)).fetchall()), set()
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        if len(names) == 1:
+            return {}, {*names}
+    found: dict[str, bytes] = {}
+    damaged: set[str] = set()
+    for name in names:
+        row, lost = _rows(connection, query, [name])
+        found |= row
+        damaged |= lost
+    return found, damaged
 
 
 def _begun(name: str, recipes: dict[str, bytes], blobs: Blobs, most: int) -> Part:

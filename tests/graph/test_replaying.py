@@ -29,7 +29,7 @@ SUB = """if prompt == 'fail':
         return prompt if prompt[0] == '{' else prompt.upper()"""
 
 
-TOOK = ("seconds", "snapshot", "restore", "notes")
+TOOK = ("seconds", "computed", "began", "ended", "snapshot", "restore", "notes")
 
 
 async def hashes(runner: Runner, thread: str) -> dict[str, str]:
@@ -44,6 +44,7 @@ async def hashes(runner: Runner, thread: str) -> dict[str, str]:
         groups = await runner.stores.snapshots.groups(saved) if saved else {}
         variables = [(group["id"], group["about"], group["lost"]) for group in groups.values()]
         rest = {key: value for key, value in turn.items() if key not in TOOK}
+        rest["parts"] = [(part["output"], part["error"]) for part in turn.get("parts", [])]
         found[f"turn {turn.get('number')}"] = digest(rest, sorted(variables))
     rest = {key: value for key, value in state.items() if key not in ("turns", "usage")}
     return {**found, "rest": digest(rest)}

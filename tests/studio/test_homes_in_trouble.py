@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,11 @@ def failed_in_words(done: Done) -> bool:
     return done.code in (1, 2) and "Traceback" not in done.err and len(done.err.strip().splitlines()) <= 2
 
 
+def without_ages(text: str) -> str:
+    """Return a text without how long ago things were, which differs between two commands."""
+    return re.sub(r"\d+ (s|min) ago", "some time ago", text)
+
+
 def test_every_reading_command_works_in_a_read_only_home_and_others_say_that_they_cannot(
     rlm: Rlm, saved: Path, tmp_path: Path, read_only: Any
 ) -> None:
@@ -45,7 +51,8 @@ def test_every_reading_command_works_in_a_read_only_home_and_others_say_that_the
     place = str(read_only(Path(shutil.copytree(saved, tmp_path / "home"))))
     for command in READING:
         usual, here = rlm(*command, "--home", str(saved)), rlm(*command, "--home", place)
-        assert (here.code, here.out) == (usual.code, usual.out) and usual.code == 0, (command, here)
+        assert (here.code, without_ages(here.out)) == (usual.code, without_ages(usual.out)), (command, here)
+        assert usual.code == 0, (command, usual)
     for command in WRITING:
         done = rlm(*command, "--home", place)
         assert failed_in_words(done) and ("written" in done.err or "Read-only" in done.err), (command, done)
