@@ -44,10 +44,14 @@ def span(seconds: float | None) -> str:
     return f"{hours}:{minutes % 60:02d} h" if hours < 48 else f"{hours // 24} d"
 
 
-def ticking(seconds: float, begun: float) -> Markup:
-    """Return the seconds of something under way as HTML that a browser counts on: those before it began, and since."""
+def ticking(seconds: float, begun: float | str) -> Markup:
+    """Return the seconds of something under way as HTML that a browser counts on: those before it began, and since.
+
+    `begun` is in seconds since 1970, or in ISO 8601.
+    """
     try:
-        since = datetime.fromtimestamp(begun, UTC).isoformat(timespec="milliseconds")
+        at = datetime.fromisoformat(begun) if isinstance(begun, str) else datetime.fromtimestamp(begun, UTC)
+        since = at.isoformat(timespec="milliseconds")
     except (TypeError, ValueError, OverflowError, OSError):
         return Markup('<span class="ticking"></span>')
     return Markup('<span class="ticking" data-since="{}" data-before="{:.1f}"></span>').format(since, seconds)

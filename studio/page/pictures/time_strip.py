@@ -111,6 +111,9 @@ def _parts_of(turn: TurnRow, now: float | None) -> Iterator[tuple[str, float, fl
     asked, planned, began, ended = turn.asked, turn.planned, turn.began, turn.ended
     if asked is not None and (until := planned if planned is not None else now) is not None:
         yield "plan", asked, max(asked, until)
+    if began is None and now is not None:
+        # That a cell has begun is saved once it has made calls or has ended.
+        began = planned
     if began is None or (end := ended if ended is not None else now) is None:
         return
     first, last = turn.first_call, turn.last_call
@@ -123,7 +126,8 @@ def _parts_of(turn: TurnRow, now: float | None) -> Iterator[tuple[str, float, fl
     last = end if last is None or ended is None else max(first, min(end, last))
     yield "code", began, first
     yield "wait", first, last
-    yield "code", last, end
+    if last < end:
+        yield "code", last, end
 
 
 def _in_flight(times: RunTimes, scale: Scale) -> list[int]:

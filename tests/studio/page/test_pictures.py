@@ -89,6 +89,15 @@ def test_a_turn_that_is_only_asked_lasts_until_now() -> None:
     assert "Turn 2: the model writes, 10 s" in time_strip(live, href, "run").drawn
 
 
+def test_code_that_is_under_way_is_drawn_until_now_before_its_beginning_is_saved() -> None:
+    planned = TurnRow(2, asked=20.0, planned=22.0, first_call=23.0)
+    live = replace(times(turn(1, 0.0), end=30.0), turns=(turn(1, 0.0), planned), alive=True)
+    drawn = time_strip(live, href, "run").drawn
+    assert "Turn 2: the model writes, 2.0 s" in drawn
+    assert "Turn 2: code waits for its calls, 7.0 s" in drawn
+    assert "Turn 2: code" not in time_strip(replace(live, alive=False), href, "run").drawn
+
+
 def test_spending_is_drawn_against_the_limit_that_is_nearest() -> None:
     found = times(turn(1, 0.0, cost=0.5), turn(2, 10.0, cost=0.5))
     limits = {"max_cost": 1.25, "max_tokens": 10_000, "max_calls": 2_000}
