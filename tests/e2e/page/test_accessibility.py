@@ -11,8 +11,8 @@ from .conftest import View
 from .screens import reached, route_of
 
 Views = Callable[[Path], Awaitable[View]]
-NARROW, TWICE_AS_LARGE = 360, 640
-"""Pixels: a small telephone, and a window of 1,280 pixels at 200 %."""
+NARROW, TWICE_AS_LARGE, PAPER = 360, 640, 794
+"""Pixels: a small telephone, a window of 1,280 pixels at 200 %, and a sheet of A4."""
 CONTRAST = ["color-contrast", "link-in-text-block"]
 """The rules whose outcome depends on colours."""
 ESCAPES = """() => [...document.querySelectorAll("body *")].filter((one) => {
@@ -23,7 +23,7 @@ ESCAPES = """() => [...document.querySelectorAll("body *")].filter((one) => {
 PRINTED = """() => [...document.querySelectorAll("body *")].filter((one) => {
   if (!one.checkVisibility()) return false;
   const { position, overflowY, maxHeight } = getComputedStyle(one);
-  const asks = ".bar, .skip, .tabs, .filter, button, .button, nav.pages, nav.todo";
+  const asks = ".bar, .skip, .tabs, .filter, button, .button, nav.pages:not(.between), nav.todo";
   return one.matches(asks) || /sticky|fixed/.test(position) || /auto|scroll/.test(overflowY) && maxHeight !== "none";
 }).map((one) => one.outerHTML.slice(0, 120))"""
 """Parts that are of no use on paper, and parts that are cut off there."""
@@ -108,8 +108,11 @@ async def test_a_printed_screen_has_no_bar_and_no_forms_and_shows_what_is_folded
     there = await view(saved_home)
     page = await there.open()
     await page.emulate_media(media="print")
+    await page.set_viewport_size({"width": PAPER, "height": 1100})
     found: dict[str, list[str]] = {}
     for address in await screens(there):
         await page.goto(there.server.url + address)
-        found[address] = await page.evaluate(PRINTED)
+        wide = await page.evaluate("document.documentElement.scrollWidth")
+        assert await page.locator("h1").is_visible()
+        found[address] = [*await page.evaluate(PRINTED), *([f"{wide} pixels wide"] if wide > PAPER else [])]
     assert {address: said for address, said in found.items() if said} == {}
