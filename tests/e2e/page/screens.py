@@ -12,25 +12,18 @@ from durable_rlm.studio.page.screens import ROUTES
 from .conftest import View
 
 Kind = tuple[str, ...]
+"""A kind of screen."""
 
 
 def route_of(address: str) -> Kind:
     """Return the route that an address is one of."""
-    return _matched(address)[:1]
-
-
-def kind_of(address: str) -> Kind:
-    """Return the kind of screen that an address leads to: its route, its run, and the names of its parameters."""
-    return _matched(address) + tuple(sorted(name for name, _ in parse_qsl(urlsplit(address).query)))
-
-
-def _matched(address: str) -> tuple[str, str]:
     scope = {"type": "http", "method": "GET", "path": urlsplit(address).path}
-    for route in ROUTES:
-        match, more = route.matches(scope)
-        if match is Match.FULL:
-            return route.path, str(more["path_params"].get("thread", ""))
-    return "", ""
+    return (next((route.path for route in ROUTES if route.matches(scope)[0] is Match.FULL), ""),)
+
+
+def asked_of(address: str) -> Kind:
+    """Return the route that an address is one of, and the names of the parameters that it is asked with."""
+    return route_of(address) + tuple(sorted(name for name, _ in parse_qsl(urlsplit(address).query)))
 
 
 async def fetched(there: View, address: str) -> APIResponse:
@@ -38,7 +31,7 @@ async def fetched(there: View, address: str) -> APIResponse:
     return await there.context.request.get(there.server.url + address)
 
 
-async def reached(there: View, *first: str, kind: Callable[[str], Kind] = kind_of) -> list[str]:
+async def reached(there: View, *first: str, kind: Callable[[str], Kind]) -> list[str]:
     """Return `first`, and the addresses that the links of these and of further pages lead to: one of each kind."""
     known: set[Kind] = set()
     found: list[str] = []

@@ -3,13 +3,14 @@
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from playwright.async_api import Page
 
 from . import hostile_home
 from .conftest import View
-from .screens import fetched, reached
+from .screens import asked_of, fetched, reached
 
 Views = Callable[[Path], Awaitable[View]]
 LARGEST = 500_000
@@ -57,8 +58,10 @@ async def complaints(there: View, page: Page, address: str) -> list[Any]:
 async def test_every_screen_of_hostile_runs_is_whole_and_quiet(hostile: Path, view: Views) -> None:
     there = await view(hostile)
     page = await watched(there)
-    addresses = await reached(there, "/", "/compare?a=evil&b=code", "/compare?a=evil@3&b=evil")
-    assert len(addresses) > 40
+    first = [f"/runs/{name}" for name in ("evil", "evil/turns/2", "evil/turns/4", quote(hostile_home.NAME, safe=""))]
+    waiting = [f"/runs/{name}/review" for name in ("code", "calls", "final")]
+    addresses = await reached(there, "/", *first, *waiting, "/compare?a=evil&b=code", kind=asked_of)
+    assert len(addresses) > 25
     assert [one for address in addresses for one in await complaints(there, page, address)] == []
 
 
