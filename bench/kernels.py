@@ -26,7 +26,8 @@ from durable_rlm.kernel.host.kernel_pool import ForkServerPool, Source, WarmKern
 from durable_rlm.kernel.host.kernel_process import KernelProcess
 from durable_rlm.kernel.host.sandbox_tiers import TIERS, Tier
 from durable_rlm.kernel.jupyter import JupyterKernels
-from durable_rlm.kernel.session import Answered, Cell, CellResult, ContextFiles, KernelSession, KernelSpec
+from durable_rlm.kernel.results import CellResult
+from durable_rlm.kernel.session import Answered, Cell, ContextFiles, KernelSession, KernelSpec
 from durable_rlm.state.errors import KernelLost
 from tests.contract.session_contract import Store, run
 

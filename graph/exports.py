@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Protocol
 
-from ..kernel.session import Cell, ContextFiles, Final, KernelSpec
+from ..kernel.results import Final
+from ..kernel.session import Cell, ContextFiles, KernelSpec
 from ..nodes.restore.points import RestorePoint, restore_points
 from ..nodes.runtime.answers import Table as StoredTable
 from ..nodes.runtime.answers import open_table

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from ..kernel.session import describe_variable
+from ..kernel.results import describe_variable
 from ..nodes.approval.edited_code import check_code, replaced
 from ..nodes.prompts.messages import REBOUND_NAMES, REPL_NAMES
 from ..nodes.runtime.untrusted_text import shortened

@@ -14,7 +14,8 @@ from typing import Any
 
 from ..state.errors import KernelLost, RlmError
 from .answer_parts import Spool, checked
-from .session import REFUSED_ON, Answered, CellError, CellResult, Failed, FailureKind, KernelSpec, Outcome, PostedCall
+from .results import CellError, CellResult
+from .session import REFUSED_ON, Answered, Failed, FailureKind, KernelSpec, Outcome, PostedCall
 from .untrusted_json import BadMessage
 
 _log = logging.getLogger("durable_rlm")

@@ -21,7 +21,8 @@ from .host_process import log_errors, start_host
 from .messages import parse_chunks, parse_compared, parse_ended, parse_restored
 from .posted_calls import MOST_WEIGHT, parse_calls
 from .process_limits import ensure_open_files, short_folder
-from .session import Answered, Cell, KernelSession, KernelSpec, Outcome, PostedCall, Restored, Sandbox
+from .results import Restored
+from .session import Answered, Cell, KernelSession, KernelSpec, Outcome, PostedCall, Sandbox
 from .untrusted_json import BadMessage
 
 _HELD = 2 * WINDOW + MOST_WEIGHT

@@ -19,7 +19,7 @@ from .inside.protocol import MAX_DEPTH, MOST_BLOCKS
 from .message_parts import Hash, Name, Place, Range, Strict, reading
 from .posted_citations import parse_citations
 from .posted_displays import parse_displays
-from .session import BlockResult, CellError, CellResult, Final, Restored, Snapshot, Variable
+from .results import BlockResult, CellError, CellResult, Final, Restored, Snapshot, Variable
 from .untrusted_json import BadMessage, depth
 
 MAX_OUTPUT = 32 << 20

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self, cast
 from pydantic import BaseModel, ConfigDict, FailFast, Field, TypeAdapter, ValidationError, model_validator
 
 from .inside.protocol import MAX_CITATIONS, MAX_CITED, MAX_QUOTE
-from .session import PostedCitation
+from .results import PostedCitation
 from .untrusted_json import BadMessage
 
 _KEYS = 6

@@ -12,7 +12,8 @@ from itertools import takewhile
 from typing import Any, cast
 
 from ..kernel.posted_displays import displays_text
-from ..kernel.session import REFUSED_ON, CellError, CellResult, Final
+from ..kernel.results import CellError, CellResult, Final
+from ..kernel.session import REFUSED_ON
 from ..state.call_keys import START
 from ..state.errors import KernelLost, cli_command
 from ..state.run_state import CellRef, RestoreRecord, RunState, TurnRecord, VariableRecord

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from durable_rlm.kernel.session import PostedCitation
+from durable_rlm.kernel.results import PostedCitation
 from durable_rlm.nodes.input.draft import Draft
 from durable_rlm.state.blobs.store import Blobs
 from durable_rlm.state.evidence.citations import Citation

@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from durable_rlm.kernel.session import PostedCitation
+from durable_rlm.kernel.results import PostedCitation
 from durable_rlm.nodes.evidence.citations import _checked
 from tests.cited_input import stored
 

@@ -16,7 +16,8 @@ import time
 from dataclasses import dataclass, field
 
 from durable_rlm.kernel.jupyter import JupyterKernels
-from durable_rlm.kernel.session import Cell, CellResult, Kernels, KernelSession, KernelSpec
+from durable_rlm.kernel.results import CellResult
+from durable_rlm.kernel.session import Cell, Kernels, KernelSession, KernelSpec
 from durable_rlm.state.errors import KernelLost
 from tests.contract.session_contract import Store, run
 

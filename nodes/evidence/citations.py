@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from itertools import islice
 
-from ...kernel.session import PostedCitation
+from ...kernel.results import PostedCitation
 from ...state.blobs.store import Blobs
 from ...state.blobs.texts import Texts
 from ...state.errors import StoredDataDamaged

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from ...kernel.session import Final
+from ...kernel.results import Final
 from ...state.records import AnswerRef, TurnRecord
 from ...state.run_state import RunState
 from ...state.settings import RunSettings

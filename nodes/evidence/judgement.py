@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...kernel.session import CellResult, Final
+from ...kernel.results import CellResult, Final
 from ...state.records import AnswerRef
 from ...state.run_state import CellRef, RunState, TurnRecord
 from ...state.stores import Stores

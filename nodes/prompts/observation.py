@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ...kernel.session import Variable
+from ...kernel.results import Variable
 from ...state.records import TurnRecord
 from ..runtime.untrusted_text import cut_output, fenced, one_line
 

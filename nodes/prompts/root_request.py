@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from ...kernel.session import Variable
+from ...kernel.results import Variable
 from ...state.blobs.texts import Texts
 from ...state.budget import BudgetLedger, Resource
 from ...state.call_keys import digest_of_written, written

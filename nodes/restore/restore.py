@@ -9,7 +9,8 @@ import asyncio
 import math
 from collections.abc import Sequence
 
-from ...kernel.session import Cell, CellResult
+from ...kernel.results import CellResult
+from ...kernel.session import Cell
 from ...state.call_keys import START
 from ...state.errors import KernelLost, ReplayDiverged, StoredDataDamaged
 from ...state.run_state import RestoreRecord, RunState

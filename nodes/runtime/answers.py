@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...kernel.answer_parts import PostedFile
-from ...kernel.session import Final
+from ...kernel.results import Final
 from ...state.answer_tables import Column, TableHead, as_objects
 from ...state.blobs.store import Blobs
 from ...state.blobs.texts import Texts

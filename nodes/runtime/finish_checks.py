@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ...kernel.session import CellResult, Final
+from ...kernel.results import CellResult, Final
 from ...state.blobs.store import content_hash
 from ...state.blobs.texts import Texts
 from ...state.call_keys import written

@@ -1,6 +1,6 @@
 """The part of a turn's record about the run of its cell: when, for how long, and each of its blocks."""
 
-from ...kernel.session import BlockResult, CellResult
+from ...kernel.results import BlockResult, CellResult
 from ...state.records import BlockRecord, TurnRecord
 
 _DIGITS = 6

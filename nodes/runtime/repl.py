@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ...kernel.session import Cell, CellResult, KernelSession, Restored
+from ...kernel.results import CellResult, Restored
+from ...kernel.session import Cell, KernelSession
 from ...state.blobs.snapshots import Group, Groups, Snapshots, UnknownChunk
 from ...state.call_keys import START, AnswerSet, advance
 from ...state.records import RestoreRecord

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from ...kernel.session import CellResult
+from ...kernel.results import CellResult
 from ...state.blobs.texts import Texts
 from ...state.evidence.coverage import coverage_of
 from ...state.evidence.journal_places import PlacedRow, rows_until

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ..db.connection import Database
-from ..db.lineage import LINE, NO_HORIZON
+from ..db.lineage import LINE, NO_HORIZON, OF_PAST, PAST
 
 
 class PlacedRow(NamedTuple):
@@ -34,17 +34,8 @@ SELECT thread_id FROM threads WHERE thread_id IN (SELECT value FROM json_each(?)
 """
 # The threads that a thread was forked from, each with what had been settled at the last step shared with the fork.
 _OF_FORK = f"""
-WITH RECURSIVE past (thread_id, generation, until) AS (
-    SELECT ?, 0, {NO_HORIZON}
-    UNION
-    SELECT threads.parent, generation + 1, min(past.until, coalesce((
-        SELECT max(own.settled) FROM steps AS own JOIN steps AS shared
-        ON shared.thread_id = threads.parent AND shared.checkpoint_id = own.checkpoint_id
-        WHERE own.thread_id = threads.thread_id
-    ), 0)) FROM threads JOIN past USING (thread_id) WHERE threads.parent IS NOT NULL
-)
-SELECT {_COLUMNS} FROM calls JOIN past USING (thread_id)
-WHERE coalesce(settled, {NO_HORIZON}) <= until AND {_SENT} ORDER BY generation DESC
+{PAST} SELECT {_COLUMNS} FROM calls JOIN past USING (thread_id)
+WHERE {OF_PAST} AND {_SENT} ORDER BY generation DESC
 """
 _OF_TURN = f"""
 {LINE} SELECT {_COLUMNS} FROM calls JOIN line USING (thread_id)

@@ -5,7 +5,8 @@ A test class inherits from it, beside `session_contract.SessionContract`.
 
 from pathlib import Path
 
-from durable_rlm.kernel.session import ContextFiles, Kernels, KernelSession, KernelSpec, PostedCitation
+from durable_rlm.kernel.results import PostedCitation
+from durable_rlm.kernel.session import ContextFiles, Kernels, KernelSession, KernelSpec
 from durable_rlm.nodes.input.ingest import ingest
 from durable_rlm.nodes.input.source import from_texts
 from durable_rlm.state.blobs.store import Blobs

@@ -3,7 +3,8 @@
 import asyncio
 from dataclasses import replace
 
-from durable_rlm.kernel.session import CellResult, KernelSession, KernelSpec, PostedCitation
+from durable_rlm.kernel.results import CellResult, PostedCitation
+from durable_rlm.kernel.session import KernelSession, KernelSpec
 from tests.contract.in_memory_kernel import MemoryKernels, MemorySession
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from durable_rlm.kernel.session import Answered, Cell, CellResult, ContextFiles, Kernels, KernelSession, KernelSpec
+from durable_rlm.kernel.results import CellResult
+from durable_rlm.kernel.session import Answered, Cell, ContextFiles, Kernels, KernelSession, KernelSpec
 from durable_rlm.nodes.input.ingest import ingest
 from durable_rlm.nodes.input.source import from_text, from_texts
 from durable_rlm.state.blobs.store import Blobs

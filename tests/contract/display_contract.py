@@ -4,7 +4,8 @@ from typing import Any
 
 from durable_rlm.kernel.inside.protocol import MAX_DISPLAYS
 from durable_rlm.kernel.posted_displays import displays_text
-from durable_rlm.kernel.session import CellResult, Kernels, KernelSession, KernelSpec
+from durable_rlm.kernel.results import CellResult
+from durable_rlm.kernel.session import Kernels, KernelSession, KernelSpec
 from tests.contract.session_contract import Store, run
 
 HOSTILE = """

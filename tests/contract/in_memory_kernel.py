@@ -26,7 +26,8 @@ from durable_rlm.kernel.inside.output import Capture
 from durable_rlm.kernel.inside.repl import KernelRepl
 from durable_rlm.kernel.messages import parse_compared, parse_ended, parse_restored
 from durable_rlm.kernel.posted_calls import parse_calls
-from durable_rlm.kernel.session import Answered, Cell, KernelSession, KernelSpec, Outcome, Restored, Sandbox
+from durable_rlm.kernel.results import Restored
+from durable_rlm.kernel.session import Answered, Cell, KernelSession, KernelSpec, Outcome, Sandbox
 from durable_rlm.state.blobs.snapshots import Group
 from durable_rlm.state.errors import KernelLost, KernelStartFailed
 

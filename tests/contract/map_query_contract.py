@@ -5,7 +5,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from durable_rlm.kernel.session import Answered, Cell, CellResult, Failed, KernelSession, PostedCall
+from durable_rlm.kernel.results import CellResult
+from durable_rlm.kernel.session import Answered, Cell, Failed, KernelSession, PostedCall
 
 Answer = Callable[[dict[int, str]], Any]
 """Returns what a model answers to a prompt with these items; a Failed for a call that fails."""

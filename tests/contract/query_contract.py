@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from durable_rlm.kernel import cell
+from durable_rlm.kernel.results import CellResult
 from durable_rlm.kernel.session import (
     REFUSED_ON,
     Answered,
     Cell,
-    CellResult,
     ContextFiles,
     Failed,
     Kernels,

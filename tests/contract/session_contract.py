@@ -15,17 +15,8 @@ from typing import ClassVar
 
 import pytest
 
-from durable_rlm.kernel.session import (
-    Answered,
-    Cell,
-    CellResult,
-    ContextFiles,
-    Failed,
-    Kernels,
-    KernelSession,
-    KernelSpec,
-    Outcome,
-)
+from durable_rlm.kernel.results import CellResult
+from durable_rlm.kernel.session import Answered, Cell, ContextFiles, Failed, Kernels, KernelSession, KernelSpec, Outcome
 from durable_rlm.state.answer_tables import Column
 from durable_rlm.state.blobs.snapshots import Group
 from durable_rlm.state.blobs.store import content_hash

@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from durable_rlm.kernel.jupyter import JupyterKernels
-from durable_rlm.kernel.session import Kernels, KernelSession, KernelSpec, Restored
+from durable_rlm.kernel.results import Restored
+from durable_rlm.kernel.session import Kernels, KernelSession, KernelSpec
 from tests.contract.session_contract import Store, run
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from durable_rlm import Runner
 from durable_rlm.graph.saved_answers import StoredFile
-from durable_rlm.kernel.session import Cell, CellResult, KernelSession, KernelSpec
+from durable_rlm.kernel.results import CellResult
+from durable_rlm.kernel.session import Cell, KernelSession, KernelSpec
 from durable_rlm.state.answer_tables import Column
 from durable_rlm.state.errors import KernelLost, StoredDataDamaged, UnknownThread, UsageError
 from tests.contract.in_memory_kernel import MemoryKernels, MemorySession

@@ -10,7 +10,7 @@ import pytest
 from durable_rlm.kernel import answer_parts
 from durable_rlm.kernel.answer_parts import Spool, checked
 from durable_rlm.kernel.messages import parse_ended
-from durable_rlm.kernel.session import Final
+from durable_rlm.kernel.results import Final
 from durable_rlm.kernel.untrusted_json import BadMessage
 from durable_rlm.state.answer_tables import Column
 from durable_rlm.state.errors import StoreError

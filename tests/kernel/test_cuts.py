@@ -11,7 +11,8 @@ from durable_rlm.kernel.inside import cuts as module
 from durable_rlm.kernel.inside import cuts_in_prompts
 from durable_rlm.kernel.inside.context import Documents
 from durable_rlm.kernel.messages import MAX_SEEN, parse_ended
-from durable_rlm.kernel.session import Answered, Cell, CellResult, ContextFiles, KernelSpec
+from durable_rlm.kernel.results import CellResult
+from durable_rlm.kernel.session import Answered, Cell, ContextFiles, KernelSpec
 from durable_rlm.kernel.untrusted_json import BadMessage
 from durable_rlm.state.blobs.range_index import RangeIndex
 from durable_rlm.state.evidence.places import placed

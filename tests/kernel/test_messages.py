@@ -9,7 +9,8 @@ from durable_rlm.kernel import posted_calls
 from durable_rlm.kernel.inside.protocol import CALL_WEIGHT, MAX_OUTPUT_TOKENS, MOST_BLOCKS, PART_WEIGHT
 from durable_rlm.kernel.messages import parse_ended
 from durable_rlm.kernel.posted_calls import parse_calls
-from durable_rlm.kernel.session import CellResult, Origin, PostedCall
+from durable_rlm.kernel.results import CellResult
+from durable_rlm.kernel.session import Origin, PostedCall
 from durable_rlm.kernel.untrusted_json import BadMessage
 from durable_rlm.state.input.child_context import PostedContext, PostedPart
 

@@ -7,7 +7,7 @@ import pytest
 
 from durable_rlm.kernel import posted_citations
 from durable_rlm.kernel.messages import parse_ended
-from durable_rlm.kernel.session import PostedCitation
+from durable_rlm.kernel.results import PostedCitation
 from durable_rlm.kernel.untrusted_json import BadMessage
 
 

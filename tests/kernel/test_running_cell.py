@@ -3,7 +3,8 @@
 import pytest
 
 from durable_rlm.kernel.cell import MOST_REFUSALS, RunningCell
-from durable_rlm.kernel.session import Answered, CellResult, Failed, PostedCall
+from durable_rlm.kernel.results import CellResult
+from durable_rlm.kernel.session import Answered, Failed, PostedCall
 
 SPENT = Failed("budget", "the budget is spent")
 

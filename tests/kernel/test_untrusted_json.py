@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from durable_rlm.kernel import untrusted_json
 from durable_rlm.kernel.messages import MAX_DEPTH, parse_chunks, parse_compared, parse_ended, parse_restored
 from durable_rlm.kernel.posted_calls import parse_calls
-from durable_rlm.kernel.session import Final
+from durable_rlm.kernel.results import Final
 from durable_rlm.kernel.untrusted_json import BadMessage, depth, read
 
 ENDED: dict[str, Any] = {"output": "", "snapshot": {}}

@@ -1,6 +1,6 @@
 """The blocks of a cell, placed in the output as its turn keeps it."""
 
-from durable_rlm.kernel.session import BlockResult, CellError, CellResult
+from durable_rlm.kernel.results import BlockResult, CellError, CellResult
 from durable_rlm.nodes.execute_code import _observed
 from durable_rlm.nodes.runtime.measured import measured
 

@@ -18,7 +18,8 @@ import pytest
 
 from durable_rlm.kernel.host.sandbox_tiers import Tier
 from durable_rlm.kernel.jupyter import JupyterKernels
-from durable_rlm.kernel.session import CellResult, ContextFiles, Kernels, KernelSession, KernelSpec
+from durable_rlm.kernel.results import CellResult
+from durable_rlm.kernel.session import ContextFiles, Kernels, KernelSession, KernelSpec
 from durable_rlm.state.errors import KernelLost
 from tests.contract.session_contract import run
 from tests.sandbox import hostile

@@ -8,7 +8,8 @@ import psutil
 import pytest
 
 from durable_rlm.kernel.jupyter import JupyterKernels
-from durable_rlm.kernel.session import Cell, CellResult, Failed, Kernels, KernelSession, KernelSpec
+from durable_rlm.kernel.results import CellResult
+from durable_rlm.kernel.session import Cell, Failed, Kernels, KernelSession, KernelSpec
 from durable_rlm.state.errors import KernelLost
 from tests.contract.session_contract import run
 

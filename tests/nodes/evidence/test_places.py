@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from durable_rlm.kernel.session import PostedCitation
+from durable_rlm.kernel.results import PostedCitation
 from durable_rlm.nodes.evidence.citations import checked
 from durable_rlm.nodes.input.draft import Draft
 from durable_rlm.state.blobs.store import Blobs

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from durable_rlm.kernel.session import Variable
+from durable_rlm.kernel.results import Variable
 from durable_rlm.nodes.prompts.history_window import (
     ShortTurn,
     Turn,

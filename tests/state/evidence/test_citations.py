@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durable_rlm.kernel.session import PostedCitation
+from durable_rlm.kernel.results import PostedCitation
 from durable_rlm.state.evidence import stored_texts
 from durable_rlm.state.evidence.citations import citations_in, citations_text, faults_of
 from durable_rlm.state.evidence.stored_texts import StoredText, StoredTexts
