@@ -12,6 +12,7 @@ MOST_OF_A_LINE = 6_000
 _PIECE = 1 << 20
 _AROUND = 80
 """Characters that are read before and after words that are found."""
+_ENDS = (b"\n", b"\r\n", b"\r")
 _BLANKS = "\t\n\r\v\f\u00a0"
 
 
@@ -94,14 +95,16 @@ class CountedLines:
                 following = index.char_at(self.pack, end)
                 text = body.decode("utf-8", "replace")
                 rest = self.pack.read(at + len(body), min(end, at + len(body) + 3))
-                more = end - at - len(body) if rest.strip(b"\r\n") else 0
+                more = 0 if rest in _ENDS else end - at - len(body)
+                if rest == b"\n":
+                    text = text.removesuffix("\r")
             else:
                 body = head if cut < 0 else head[:cut]
                 end = at + len(body) + (cut >= 0)
                 text = body.decode("utf-8", "replace")
                 following = char + len(text) + (cut >= 0)
-                more = 0
-            yield TextLine(number, at, end, char, text.removesuffix("\r"), more)
+                text, more = text.removesuffix("\r"), 0
+            yield TextLine(number, at, end, char, text, more)
             at, char = end, following
 
     def line_of(self, at: int) -> int | None:

@@ -159,7 +159,8 @@ def commands() -> dict[str, Any]:
 
 COMMANDS = commands()
 EXAMPLES = examples()
-UNTIL_CTRL_C, LONG = "dev", "demo"
+LONG = ("dev", "view", "demo")
+"""Commands that go on until Ctrl-C, and one that takes long."""
 LOOKING = ("list", "show", "steps", "calls", "vars", "diff", "verify", "doctor")
 
 
@@ -178,7 +179,7 @@ def printed(folders: dict[str, Path], environment: dict[str, str]) -> dict[str, 
     }
 
 
-@pytest.mark.parametrize(("name", "example"), [one for one in EXAMPLES if one[0] not in (UNTIL_CTRL_C, LONG)])
+@pytest.mark.parametrize(("name", "example"), [one for one in EXAMPLES if one[0] not in LONG])
 def test_an_example_works(
     folders: dict[str, Path],
     printed: dict[str, list[str]],
@@ -218,9 +219,9 @@ def _placed(example: str, folder: Path, environment: dict[str, str], server: Scr
     return example.replace("http://localhost:8000/v1", server.base_url)
 
 
-@pytest.mark.parametrize(("name", "example"), [one for one in EXAMPLES if one[0] in (UNTIL_CTRL_C, LONG)])
+@pytest.mark.parametrize(("name", "example"), [one for one in EXAMPLES if one[0] in LONG])
 def test_an_example_of_a_long_command_has_valid_arguments(name: str, example: str) -> None:
-    """The demo and the server have tests of their own."""
+    """The demo and the servers have tests of their own."""
     arguments = example.split()
     assert arguments[:2] == ["rlm", name]
     COMMANDS[name].make_context(name, arguments[2:])

@@ -6,7 +6,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from durable_rlm.kernel.inside import line_index
@@ -24,6 +24,7 @@ def counted(folder: Path, text: str | Draft) -> CountedLines:
     return lines
 
 
+@example(text="日\r\r\n", most=4, block=1)
 @given(texts, st.integers(4, 12), st.integers(1, 9))
 def test_lines_are_read_as_they_stand_however_little_of_each_is_read(text: str, most: int, block: int) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
