@@ -17,6 +17,15 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 SLOW = (
+    "tests/kernel/test_state_zoo.py::test_a_replayed_value_equals_its_snapshot_and_an_earlier_one_does_not[ASCII-a",
+    "tests/kernel/test_state_zoo.py::test_a_replayed_value_equals_its_snapshot_and_an_earlier_one_does_not[ASCII-large",
+    "tests/graph/batch/test_outcomes.py::test_two_hundred_questions_at_32_in_flight",
+    "tests/nodes/approval/test_waiting_for_weeks.py::test_a_fork_at_any_step_of_a_reviewed_run_ends_and_pays_for_no_answer_again[plan",
+    "tests/nodes/approval/test_waiting_for_weeks.py::test_a_fork_at_any_step_of_a_reviewed_run_ends_and_pays_for_no_answer_again[sub_call",
+    "tests/e2e/agent_server/test_deciding_branches.py::test_history_shows_interrupts_and_a_decision_at_an_earlier_step",
+    "tests/e2e/agent_server/test_state_edits.py::test_the_command_and_the_input_of_a_run_carry_no_edit",
+    "tests/e2e/test_time_limit.py::test_a_waiting_call_is_ended_and_the_run_resumes_where_it_was[True",
+    "tests/e2e/test_secrets_in_settings.py::test_no_secret_of_a_run_that_fails_and_is_resumed_is_saved_or_printed[file",
     "tests/e2e/page/test_accessibility.py::test_axe_finds_nothing_in_dark",
     "tests/e2e/page/test_accessibility.py::test_axe_would_find_something",
     "tests/e2e/page/test_accessibility.py::test_no_screen_is_wider_than_its_window",
