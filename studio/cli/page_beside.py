@@ -34,7 +34,8 @@ class PageBeside:
         """Open the page on a run that has begun, once. `show` gets its address, in another thread."""
         if self._process is not None:
             return
-        line = [sys.executable, "-m", "durable_rlm", "--home", str(self._home.absolute()), "view", "--json"]
+        # Without -P a module of the folder would be imported in place of one of ours.
+        line = [sys.executable, "-P", "-m", "durable_rlm", "--home", str(self._home.absolute()), "view", "--json"]
         self._process = subprocess.Popen(
             [*line, "--", thread_id],
             stdin=subprocess.DEVNULL,

@@ -6,6 +6,7 @@ import threading
 import webbrowser
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -87,7 +88,7 @@ def serve(
             if opens and has_screen():
                 threading.Thread(target=_open, args=(f"{url}{path}?ticket={access.new_ticket()}",), daemon=True).start()
 
-        server = PageServer(invocation.home, listening, access, reads_copy(invocation), invocation.debug)
+        server = PageServer(invocation.home, listening, access, partial(reads_copy, invocation), invocation.debug)
         try:
             return server.serve(ready, lambda: say("Stopping."))
         except KeyboardInterrupt:

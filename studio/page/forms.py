@@ -1,5 +1,6 @@
 """Forms: read with bounds, and refused when what they were filled in on has changed meanwhile."""
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from ...state.errors import RlmError
 from .frame import thread_of
-from .home import HomeOpener, PageHome
+from .home import HomeOpener, NoHome, PageHome
 from .program import Outcome, Program
 from .rendering import address
 
@@ -26,6 +27,9 @@ class ReadOnly(RlmError):
 
 async def read_form(request: Request) -> FormData:
     """Return the fields of a form. Raises HTTPException for one that is too large, ReadOnly for a home that is one."""
+    with contextlib.suppress(NoHome):
+        # Another home may have taken the place of the one that the form was made for.
+        await opener_of(request).opened()
     if opener_of(request).read_only:
         raise ReadOnly("This home is only read, so nothing in it is changed.", hint="`rlm home trust` agrees to it.")
     return await request.form(max_fields=_MOST_FIELDS, max_part_size=_MOST_FIELD)

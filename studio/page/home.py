@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,10 +42,12 @@ class PageHome:
 class HomeOpener:
     """Opens the home for the page, and keeps it open."""
 
-    def __init__(self, home: Path, *, read_only: bool = False) -> None:
-        """`read_only`: show a copy of it and change nothing."""
+    def __init__(self, home: Path, *, reads_copy: Callable[[], bool] = lambda: False) -> None:
+        """`reads_copy` says whether the home that is there now may only be read, as a copy. It may block."""
         self.home = home.absolute()
-        self.read_only = read_only
+        self.read_only = False
+        """True when what is shown is a copy, and nothing is changed."""
+        self._reads_copy = reads_copy
         self._shared: Stores | None = None
         self._opened: PageHome | None = None
         self._file: tuple[int, int] | None = None
@@ -77,6 +79,8 @@ class HomeOpener:
             if file is None:
                 raise NoHome(f"No run is saved in {self.home}.", hint="Ask a first question, here or with `rlm run`.")
             if self._opened is None:
+                # Asked each time: one that somebody else has made may have come since the page was started.
+                self.read_only = await asyncio.to_thread(self._reads_copy)
                 opening = open_home(self.home, read_only=self.read_only, patience=PATIENCE, cached_bytes=_CACHED_BYTES)
                 stores = await self._closing.enter_async_context(opening)
                 self._opened, self._file = _page_home(stores), file

@@ -28,7 +28,8 @@ class PageServer:
     home: Path
     listening: socket
     access: Access
-    read_only: bool = False
+    reads_copy: Callable[[], bool] = lambda: False
+    """Says whether the home that is there may only be read, as a copy."""
     debug: bool = False
 
     def serve(self, ready: Callable[[], None], stopping: Callable[[], None]) -> bool:
@@ -37,7 +38,7 @@ class PageServer:
         Return whether the server could start.
         """
         _log(debug=self.debug)
-        opener = HomeOpener(self.home, read_only=self.read_only)
+        opener = HomeOpener(self.home, reads_copy=self.reads_copy)
         app = create_app(opener)
 
         def stop() -> None:

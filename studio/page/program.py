@@ -15,8 +15,9 @@ from typing import Any, cast
 
 from ..serving.token import TOKEN_VARIABLE
 
-PATIENCE = 120.0
+PATIENCE = 600.0
 """Seconds that a command has to begin its run, or to do what it does. Reading a large input takes its time."""
+_ENDING = 5.0
 _MOST_OUTPUT = 16_000_000
 _LAST_WORDS = 2_000
 
@@ -54,20 +55,25 @@ class Program:
     async def call(self, command: str, *words: str, arguments: Sequence[str] = ()) -> Outcome:
         """Run a command with `--json`, its options `words`, and `arguments`, which are never taken for options.
 
-        A command that does not end in time is killed. Whatever it prints on stderr is dropped, except where it prints
-        no JSON: its last words are then the error.
+        A command that does not end in time is stopped as by Ctrl-C, with the run that it was about to begin. Whatever
+        it prints on stderr is dropped, except where it prints no JSON: its last words are then the error.
         """
-        line = [sys.executable, "-m", "durable_rlm", command, "--json", "--home", str(self._home), *words]
-        process = await asyncio.create_subprocess_exec(
-            *line,
-            *(["--", *arguments] if arguments else []),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE},
-            # Ctrl-C at the terminal of the server is for the server.
-            start_new_session=True,
-        )
+        # Without -P a module of the folder would be imported in place of one of ours.
+        line = [sys.executable, "-P", "-m", "durable_rlm", command, "--json", "--home", str(self._home), *words]
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *line,
+                *(["--", *arguments] if arguments else []),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env={name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE},
+                # Ctrl-C at the terminal of the server is for the server.
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            # More than a command line holds, or a character that none can have.
+            return Outcome(2, _said(f"`rlm {command}` cannot be called like this: {error}."))
         try:
             async with asyncio.timeout(self._patience):
                 out, err = await asyncio.gather(_bounded(process.stdout), _bounded(process.stderr))
@@ -76,10 +82,19 @@ class Program:
             return Outcome(1, _said(f"It has not ended within {self._patience:g} s, and was ended."))
         finally:
             if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
+                await _ended(process)
         return Outcome(code, _document(out) or _said(err.decode("utf-8", "replace")[-_LAST_WORDS:].strip()))
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """End a process. It is asked to first: killed, it would leave the process of a run that it is about to detach."""
+    with contextlib.suppress(ProcessLookupError, TimeoutError):
+        process.terminate()
+        async with asyncio.timeout(_ENDING):
+            await process.wait()
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
 
 
 async def _bounded(stream: asyncio.StreamReader | None) -> bytes:

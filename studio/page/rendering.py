@@ -1,7 +1,8 @@
 """Templates, and the functions that they may use."""
 
+import json
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,7 @@ def templates() -> Environment:
     )
     filters: dict[str, Any] = {
         **{"line": line, "shown": shown, "markdown": markdown, "code_lines": code_lines},
+        "json_text": partial(json.dumps, ensure_ascii=False, indent=2),
         **{"amount": numbers.amount, "count": numbers.count, "money": numbers.money, "span": numbers.span},
         **{"percent": numbers.percent, "moment": numbers.moment, "ticking": numbers.ticking, "counted": counted},
         **{"took": numbers.took, "size": megabytes},

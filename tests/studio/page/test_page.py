@@ -108,3 +108,19 @@ async def test_a_database_that_another_process_holds_is_one_sentence(
             answered = await client.get("/")
     assert answered.status_code == 503
     assert "is locked by another process" in answered.text and "Traceback" not in answered.text
+
+
+async def test_a_home_of_somebody_else_that_comes_later_is_only_read(saved_home: Path, tmp_path: Path) -> None:
+    home = tmp_path / "later"
+    agreed = [True]
+    app = create_app(HomeOpener(home, reads_copy=lambda: not agreed[0]))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here", trust_env=False) as client,
+    ):
+        await client.get("/")
+        agreed[0] = False
+        shutil.copytree(saved_home, home)
+        refused = await client.post("/new", data={"question": "Why?"}, files={"files": ("", b"")})
+        assert (refused.status_code, "only read" in refused.text) == (422, True)
+        assert "This home is only read" in (await client.get("/")).text

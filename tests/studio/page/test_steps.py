@@ -147,7 +147,7 @@ async def test_a_home_that_is_only_read_offers_no_fork(saved_home: Path) -> None
 
 
 async def read_only_page(home: Path) -> AsyncGenerator[Page]:
-    app = create_app(HomeOpener(home, read_only=True))
+    app = create_app(HomeOpener(home, reads_copy=lambda: True))
     transport: Any = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),
