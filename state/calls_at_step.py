@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from .db.connection import Database
-from .db.lineage import NO_HORIZON
+from .db.lineage import NO_HORIZON, OF_PAST, PAST_UNTIL
 
 
 class CallAtStep(NamedTuple):
@@ -22,20 +22,11 @@ class CallAtStep(NamedTuple):
         return self.answer, self.error
 
 
-# The run up to the step, and the runs that it was forked from, each up to the last step that both have. Rows are not
-# verified here, which takes longer than the rest: those that differ are few, and their texts are verified when read.
+# Rows are not verified here, which takes longer than the rest: those that differ are few, and their texts are verified
+# when they are read.
 _CALLS = f"""
-WITH RECURSIVE past (thread_id, generation, until) AS (
-    SELECT ?, 0, ?
-    UNION
-    SELECT threads.parent, generation + 1, min(past.until, coalesce((
-        SELECT max(own.settled) FROM steps AS own JOIN steps AS shared
-        ON shared.thread_id = threads.parent AND shared.checkpoint_id = own.checkpoint_id
-        WHERE own.thread_id = threads.thread_id
-    ), 0)) FROM threads JOIN past USING (thread_id) WHERE threads.parent IS NOT NULL
-)
-SELECT key, turn, model, prompt, answer, error FROM calls JOIN past USING (thread_id)
-WHERE kind != 'root' AND coalesce(settled, {NO_HORIZON}) <= until ORDER BY generation DESC, seq
+{PAST_UNTIL} SELECT key, turn, model, prompt, answer, error FROM calls JOIN past USING (thread_id)
+WHERE kind != 'root' AND {OF_PAST} ORDER BY generation DESC, seq
 """
 
 

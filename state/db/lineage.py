@@ -29,9 +29,9 @@ WITH RECURSIVE line (thread_id, generation, horizon) AS (
 
 # The thread and those it was forked from, each with what had been settled at the last step that it shares with the one
 # before: the calls that were settled until then are calls of this thread, too.
-PAST = f"""
+PAST_UNTIL = """
 WITH RECURSIVE past (thread_id, generation, until) AS (
-    SELECT ?, 0, {NO_HORIZON}
+    SELECT ?, 0, ?
     UNION
     SELECT threads.parent, generation + 1, min(past.until, coalesce((
         SELECT max(own.settled) FROM steps AS own JOIN steps AS shared
@@ -40,6 +40,8 @@ WITH RECURSIVE past (thread_id, generation, until) AS (
     ), 0)) FROM threads JOIN past USING (thread_id) WHERE threads.parent IS NOT NULL
 )
 """
+"""Takes the thread, and the number of settled calls at one of its steps (`NO_HORIZON`: as it is now)."""
+PAST = PAST_UNTIL.replace("0, ?", f"0, {NO_HORIZON}")
 OF_PAST = f"coalesce(settled, {NO_HORIZON}) <= until"
 """The condition for a row of `calls`, joined with `PAST`, to belong to the thread."""
 

@@ -8,17 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
 
-import uvicorn
-
 from ..cli.signals import Stopping, leave_at_once
 from ..serving.guard import Guard
-from ..serving.listening import Server
+from ..serving.listening import LONGEST_STOP, Server, config_of
 from ..serving.token import Access
 from .app import create_app
 from .home import HomeOpener
-
-_LONGEST_STOP = 1
-"""Seconds that open connections are given when the server stops. Nothing depends on them."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +41,7 @@ class PageServer:
             # Streams of events end by themselves then, and need not be waited for.
             app.state.live.end()
 
-        config = uvicorn.Config(
-            Guard(app, "", self.access),
-            loop="asyncio",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=_LONGEST_STOP,
-        )
+        config = config_of(Guard(app, "", self.access))
         with asyncio.Runner() as runner:
             return runner.run(self._until_stopped(Server(config, ready), stop))
 
@@ -63,7 +49,7 @@ class PageServer:
         def stop() -> None:
             stopping()
             server.should_exit = True
-            asyncio.get_running_loop().call_later(2 * _LONGEST_STOP, leave_at_once)
+            asyncio.get_running_loop().call_later(2 * LONGEST_STOP, leave_at_once)
 
         with Stopping(stop):
             try:

@@ -57,7 +57,7 @@ class ShownRequest:
     """The part that may be edited, as a text; None when nothing may be, or it is too long for a form."""
 
 
-async def waiting_requests(home: PageHome, thread_id: str) -> list[Waiting]:
+async def requests_to_decide(home: PageHome, thread_id: str) -> list[Waiting]:
     """Return what a run waits for, the texts of very many calls cut to their beginnings. Raises StoreError."""
     state = await home.checkpoints.aget_state({"configurable": {"thread_id": thread_id}})
     found = await ShownRequests(home.stores).of(state.interrupts)

@@ -16,10 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import uvicorn
-
 from ..cli.signals import Stopping, leave_at_once
-from ..serving.listening import Server
+from ..serving.listening import Server, config_of
 from ..serving.token import Access, set_access
 from .config import set_up
 from .langgraph_api_compat import NOISY_LOGGERS, load_application, log_formatter
@@ -67,16 +65,7 @@ def _serve(serving: Serving, ready: Callable[[], None], stopping: Callable[[], N
         app = load_application()
     # LangGraph's own handler would write to stdout.
     _log(serving)
-    config = uvicorn.Config(
-        app,
-        loop="asyncio",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=1,
-    )
+    config = config_of(app)
     with asyncio.Runner() as runner:
         return runner.run(_until_stopped(Server(config, ready), serving, app, stopping))
 

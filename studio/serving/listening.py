@@ -28,6 +28,24 @@ class Server(uvicorn.Server):
             self._ready()
 
 
+LONGEST_STOP = 1
+"""Seconds that open connections are given when a server stops. Nothing depends on them."""
+
+
+def config_of(app: Any) -> uvicorn.Config:
+    """Return the configuration of a server of ours: it logs no requests, and believes no proxy."""
+    return uvicorn.Config(
+        app,
+        loop="asyncio",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=LONGEST_STOP,
+    )
+
+
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket bound to `host` and `port` (0: a free one). Raises UsageError where it cannot be had."""
     try:

@@ -16,7 +16,7 @@ from ..forms import field, problem_of, program_of, read_form, to_run
 from ..frame import framed, thread_of
 from ..home import PageHome, home_of
 from ..rendering import render
-from ..reviews import CALLS_A_PAGE, cell_before, decision_flags, facts_of, shown_request, waiting_requests
+from ..reviews import CALLS_A_PAGE, cell_before, decision_flags, facts_of, requests_to_decide, shown_request
 
 _MOST_WORDS = 100_000
 
@@ -25,7 +25,7 @@ async def review(request: HttpRequest) -> Response:
     """Return the requests of a run that waits; sent, decide one of them and let the run go on by itself."""
     home = await home_of(request)
     name = await home.queries.resolve(thread_of(request))
-    waiting = await waiting_requests(home, name)
+    waiting = await requests_to_decide(home, name)
     if request.method == "GET":
         return await _shown(request, home, waiting)
     form = await read_form(request)
@@ -46,7 +46,7 @@ async def review(request: HttpRequest) -> Response:
         problem = {"said": error.message, "hint": error.hint}
         return await _shown(request, home, waiting, problem=problem, typed=typed, status=422)
     if outcome.code != 3 and (problem := problem_of(outcome)):
-        waiting = await waiting_requests(home, name)
+        waiting = await requests_to_decide(home, name)
         return await _shown(request, home, waiting, problem=problem, typed=typed, status=409)
     return to_run(request, name)
 
