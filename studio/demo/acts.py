@@ -218,6 +218,7 @@ def play(invocation: Invocation, *, name: str, unsandboxed: bool | None, output:
 def what_to_try(invocation: Invocation, thread: str, name: str) -> list[str]:
     """Return lines with commands to try after the demo."""
     return [
+        f"See it in a browser: {command_line(invocation, 'view', thread)}",
         f"Look: {command_line(invocation, 'show', thread)} · {command_line(invocation, 'calls', thread)}",
         f"What the REPL held, and what the fork changed: {command_line(invocation, 'vars', thread)} · "
         f"{command_line(invocation, 'list')}",
