@@ -52,7 +52,7 @@ def test_json_output_is_one_document_with_the_documented_keys(tmp_path: Path, mo
     assert set(document) == RUN_KEYS and document["answer"] == "HELLO" and document["thread_id"] == "named"
     listed = json.loads(rlm(tmp_path, "list", "--json").stdout)
     keys = {"thread_id", "status", "question", "parent", "model", "turns", "model_calls", "cost_usd", "updated"}
-    assert [set(run) for run in listed] == [keys]
+    assert [set(run) for run in listed] == [keys | {"held_calls", "held_cost_usd"}]
     steps = json.loads(rlm(tmp_path, "steps", "named", "--json").stdout)
     assert {"step", "kind", "turn", "created", "checkpoint_id", "summary"} == set(steps[0])
     [call] = json.loads(rlm(tmp_path, "--home", ".rlm", "calls", "named", "--json").stdout)

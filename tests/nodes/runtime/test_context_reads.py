@@ -101,6 +101,6 @@ def test_code_that_does_not_read_the_input(code: str) -> None:
     ids=lambda code: f"{len(code)} characters of {code[:8]!a}",
 )
 def test_hostile_code_is_judged_quickly(code: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     assert reads_context([code]) in (True, False)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
