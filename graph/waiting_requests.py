@@ -1,11 +1,12 @@
 """Reads what a run waits for with a person, without the run's process: its requests, and their sub-calls by pages."""
 
 import asyncio
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..nodes.approval.call_listing import ListedCalls, listed_calls
+from ..nodes.approval.call_listing import ListedCalls, listed_calls, prompts_of
 from ..nodes.approval.requests import shown_digest
 from ..state.approval_records import ActionRequest, DecisionType
 from ..state.blobs.text_parts import TextReader
@@ -118,3 +119,9 @@ async def waiting_prompts(
         return await asyncio.to_thread(listed_calls, text, stores.blobs, first, most, cut_at)
     except (LookupError, TypeError, ValueError) as error:
         raise StoredDataDamaged("The list of the waiting calls cannot be read.", hint="Run `rlm verify`.") from error
+
+
+async def hidden_in_prompts(stores: Stores, action: WaitingAction, characters: re.Pattern[str]) -> int:
+    """Return the number of such single characters in all the prompts of a request. Raises StoredDataDamaged."""
+    text = await TextReader.of(stores.database, stores.blobs, str(action.args["listed"]))
+    return await asyncio.to_thread(lambda: sum(len(characters.findall(piece)) for piece in prompts_of(text)))

@@ -190,21 +190,31 @@ def listed_calls(text: TextReader, blobs: Blobs, first: int, most: int, cut_at: 
 
     The listing is read piece by piece: of all prompts no more is held than is returned. Raises StoredDataDamaged.
     """
+    head, prompts = _divided(text)
+    listing: dict[str, Any] = json.loads(head)
+    every: list[Call] = listing["calls"]
+    chosen = every[first - 1 : first - 1 + most]
+    start = sum(call["chars"] for call in every[: first - 1])
+    for call, prompt in zip(chosen, _cut_out(prompts, start, chosen, cut_at), strict=True):
+        call["prompt"] = prompt
+    return ListedCalls(_with_schemas(listing, chosen, blobs, cut_at), len(every))
+
+
+def prompts_of(text: TextReader) -> Iterator[str]:
+    """Return the prompts of a listing, one after the other, piece by piece. Raises StoredDataDamaged."""
+    return _divided(text)[1]
+
+
+def _divided(text: TextReader) -> tuple[str, Iterator[str]]:
+    """Return the head of a listing, and the prompts that follow it."""
     pieces = _decoded(text)
     begun: list[str] = []
-    rest = ""
     for piece in pieces:
         head, newline, rest = piece.partition("\n")
         begun.append(head)
         if newline:
-            break
-    listing: dict[str, Any] = json.loads("".join(begun))
-    every: list[Call] = listing["calls"]
-    chosen = every[first - 1 : first - 1 + most]
-    start = sum(call["chars"] for call in every[: first - 1])
-    for call, prompt in zip(chosen, _cut_out(chain([rest], pieces), start, chosen, cut_at), strict=True):
-        call["prompt"] = prompt
-    return ListedCalls(_with_schemas(listing, chosen, blobs, cut_at), len(every))
+            return "".join(begun), chain([rest], pieces)
+    return "".join(begun), iter(())
 
 
 def _decoded(text: TextReader) -> Iterator[str]:

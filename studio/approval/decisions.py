@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn, cast
 
 from ...state.errors import UsageError
-from .requests import Request
+from .requests import Asked, Request
 
 Decision = dict[str, Any]
 APPROVED: Decision = {"type": "approve"}
@@ -22,7 +22,7 @@ def responded(words: str) -> Decision:
     return {"type": "respond", "message": words}
 
 
-def editable(request: Request) -> tuple[str, str]:
+def editable(request: Asked) -> tuple[str, str]:
     """Return the part of a request that may be edited, as a text, and the suffix of its file."""
     if request.name == "execute_code":
         return str(request.args.get("code", "")), ".py"
@@ -51,7 +51,7 @@ def checked(request: Request, decision: Decision) -> Decision:
     return decision
 
 
-def _open_to_change(request: Request) -> dict[str, Any]:
+def _open_to_change(request: Asked) -> dict[str, Any]:
     args = request.args
     match request.name:
         case "sub_calls":

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, get_args
 
 from ...state.errors import StoreError, UnknownThread
 from ...state.wording import counted
@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 
 Kind = Literal["approve", "edit", "reject", "respond"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+class Asked(Protocol):
+    """What every form of a request has: the command line's with its calls, the page's without them."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def args(self) -> Mapping[str, Any]: ...
+    @property
+    def turn(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -52,16 +63,10 @@ class Waiting:
 
 def waiting_of(run: "Run") -> list[Waiting]:
     """Return the interrupts that the run waits for."""
-    return [waiting_in(found, run.thread_id, run.turns, run.usage) for found in run.interrupts]
+    return [_waiting_in(found, run.thread_id, run.turns, run.usage) for found in run.interrupts]
 
 
-def waiting_in(
-    found: Mapping[str, Any], thread_id: str, turns: int, usage: Mapping[str, Any], *, bounded: bool = False
-) -> Waiting:
-    """Return an interrupt (`id` and `value`) of the run `thread_id`, which has had so many turns and spent `usage`.
-
-    `bounded`: the texts of very many calls were cut when it was read.
-    """
+def _waiting_in(found: Mapping[str, Any], thread_id: str, turns: int, usage: Mapping[str, Any]) -> Waiting:
     value = _mapping(found.get("value"))
     thread, turn = str(value.get("thread_id") or thread_id), int(value.get("turn") or turns)
     allowed: dict[str, tuple[Kind, ...]] = {}
@@ -81,13 +86,10 @@ def waiting_in(
         for one in value.get("action_requests") or []
     )
     usage, problem = _mapping(value.get("usage")) or usage, str(value.get("problem") or "")
-    cut = bounded and any("cut_at" in request.args for request in requests)
-    return Waiting(str(found["id"]), _shown(value, thread, cut=cut), thread, turn, usage, requests, problem)
+    return Waiting(str(found["id"]), _shown(value, thread), thread, turn, usage, requests, problem)
 
 
-def _shown(value: Mapping[str, Any], thread: str, *, cut: bool) -> str:
-    if cut:
-        return str(value.get("shown", ""))
+def _shown(value: Mapping[str, Any], thread: str) -> str:
     # Not the hash that came with the interrupt: the decision is about what was on the screen.
     from ...nodes.approval.requests import shown_digest
 
@@ -98,7 +100,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return cast(Mapping[str, Any], value) if isinstance(value, dict) else {}
 
 
-def purpose(request: Request) -> str:
+def purpose(request: Asked) -> str:
     """Return the purpose of a request, as in `run the code of turn 3`. Safe to show."""
     args = request.args
     match request.name:

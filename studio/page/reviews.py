@@ -3,19 +3,21 @@
 import contextlib
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from markupsafe import Markup
 
-from ...graph.shown_requests import ShownRequests
+from ...graph.waiting_requests import WaitingAction, WaitingRequest, hidden_in_prompts, waiting_prompts
 from ...state.errors import StoreError, UsageError
 from ...state.saved_turns import steps_of_turn
+from ...state.wording import counted
 from ..approval import decisions
 from ..approval.hidden_characters import marked, warning
-from ..approval.listed_calls import calls_in, parts_of
+from ..approval.listed_calls import parts_of
 from ..approval.lookalikes import lookalike_warning, lookalikes
-from ..approval.requests import Kind, Request, Waiting, purpose, waiting_in
+from ..approval.requests import Kind, purpose
+from ..terminal.escape import HOSTILE
 from .escaped import shown
 from .home import PageHome
 from .markup import code_lines
@@ -26,6 +28,8 @@ _TURNS_BACK = 3
 _LEAST_SHARED, _MOST_SHARED = 20, 2_000
 _MOST_EDITED = 200_000
 """Characters of an editable text beyond which it is edited by the command line."""
+MOST_SHOWN = 40_000
+"""Characters of each text of a call that are shown."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class ShownCall:
 class ShownRequest:
     """One request as it is shown."""
 
-    request: Request
+    request: WaitingAction
     purpose: str
     warnings: Sequence[str]
     code: Sequence[Markup] = ()
@@ -57,15 +61,6 @@ class ShownRequest:
     """The part that may be edited, as a text; None when nothing may be, or it is too long for a form."""
 
 
-async def requests_to_decide(home: PageHome, thread_id: str) -> list[Waiting]:
-    """Return what a run waits for, the texts of very many calls cut to their beginnings. Raises StoreError."""
-    state = await home.checkpoints.aget_state({"configurable": {"thread_id": thread_id}})
-    found = await ShownRequests(home.stores).of(state.interrupts)
-    about = await home.queries.about(thread_id)
-    turns, usage = about["turns"], about["usage"]
-    return [waiting_in({"id": one.id, "value": one.value}, thread_id, turns, usage, bounded=True) for one in found]
-
-
 async def cell_before(home: PageHome, thread_id: str, turn: int) -> tuple[int, str] | None:
     """Return the turn and the code of the cell before that of a turn; None when the turns just before have none.
 
@@ -80,25 +75,38 @@ async def cell_before(home: PageHome, thread_id: str, turn: int) -> tuple[int, s
     return None
 
 
-def shown_request(request: Request, page: int, before: tuple[int, str] | None) -> ShownRequest:
-    """Return a request as it is shown, with the given page of its calls, from 1, and the cell before, if any."""
+async def shown_request(home: PageHome, request: WaitingAction, page: int) -> ShownRequest:
+    """Return a request as it is shown, with the given page of its calls, from 1."""
     code = request.args.get("code")
     if request.name == "execute_code" and isinstance(code, str):
-        return _code(request, code, before)
-    calls = calls_in(request.args)
+        return _code(request, code, await cell_before(home, request.thread_id, request.turn))
+    if not request.count:
+        return ShownRequest(request, purpose(request), warnings=(), editable=_editable(request))
+    try:
+        return await _calls(home, request, page)
+    except StoreError as error:
+        said = f"The sub-calls that wait cannot be shown: {error.message}"
+        return ShownRequest(request, purpose(request), warnings=[said])
+
+
+async def _calls(home: PageHome, request: WaitingAction, page: int) -> ShownRequest:
+    last = -(-request.count // CALLS_A_PAGE)
+    first = (min(page, last) - 1) * CALLS_A_PAGE + 1
+    found = await waiting_prompts(home.stores, request, first, CALLS_A_PAGE, cut_at=MOST_SHOWN)
     same: dict[str, str] = {}
-    parts = [tuple(parts_of(call, same)) for call in calls]
-    first = (page - 1) * CALLS_A_PAGE
-    here = parts[first : first + CALLS_A_PAGE]
+    parts = [tuple(parts_of(call, same)) for call in found.calls]
     hidden = [warning(marked(text).hidden) for call in parts for _, text in call]
+    elsewhere = await hidden_in_prompts(home.stores, request, HOSTILE)
+    if elsewhere and not any(hidden):
+        hidden.append(f"{counted(elsewhere, 'invisible or direction-changing character')} in prompts of other pages")
     return ShownRequest(
         request=request,
         purpose=purpose(request),
         warnings=[one for one in dict.fromkeys(hidden) if one][:5],
-        calls=[ShownCall(call) for call in here],
-        shared=_shared([call[0][1] for call in here if call]),
-        count=len(calls),
-        editable=_editable(request),
+        calls=[ShownCall(call) for call in parts],
+        shared=_shared([call[0][1] for call in parts if call]),
+        count=found.count,
+        editable=_editable(replace(request, args={**request.args, "calls": found.calls})) if last == 1 else None,
     )
 
 
@@ -114,7 +122,7 @@ def _shared(prompts: Sequence[str]) -> str:
     return words if len(words) >= _LEAST_SHARED else ""
 
 
-def _code(request: Request, code: str, before: tuple[int, str] | None) -> ShownRequest:
+def _code(request: WaitingAction, code: str, before: tuple[int, str] | None) -> ShownRequest:
     seen = marked(code.rstrip("\r\n"), code=True)
     said = [warning(seen.hidden), lookalike_warning(lookalikes(seen.text))]
     if request.args.get("unsandboxed"):
@@ -140,20 +148,20 @@ def _difference(before: str, now: str) -> list[tuple[str, Markup]]:
     return [(line[:1], shown(line[1:])) for line in lines[2:]]
 
 
-def _editable(request: Request) -> str | None:
+def _editable(request: WaitingAction) -> str | None:
     if "edit" not in request.allowed:
         return None
     text = decisions.editable(request)[0]
     return text if len(text) <= _MOST_EDITED else None
 
 
-def decision_flags(kind: Kind, words: str, waiting: Waiting, edited: str | None) -> list[str]:
+def decision_flags(kind: Kind, words: str, waiting: WaitingRequest, edited: str | None) -> list[str]:
     """Return the flags with which `rlm review` takes a decision, bound to what was shown.
 
     `words` are those of a rejection or a response, `edited` is the file of an edit. Raises UsageError for a decision
     that is not allowed, and for words that are missing.
     """
-    if not all(kind in request.allowed for request in waiting.requests):
+    if not all(kind in request.allowed for request in waiting.actions):
         raise UsageError(f"{kind} is not possible here.", hint="Decide otherwise.")
     bound = [f"--interrupt={waiting.id}", f"--shown={waiting.shown}", "--detach"]
     if kind == "approve":
@@ -165,7 +173,7 @@ def decision_flags(kind: Kind, words: str, waiting: Waiting, edited: str | None)
     return [f"--{kind}={words}", *bound]
 
 
-def facts_of(request: Request) -> Mapping[str, Any]:
+def facts_of(request: WaitingAction) -> Mapping[str, Any]:
     """Return the numbers of a request: those of its arguments that are neither code nor calls."""
     return {
         name: value

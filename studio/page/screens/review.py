@@ -10,13 +10,14 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ....graph.waiting_requests import WaitingRequest, waiting_requests
 from ....state.errors import UsageError
-from ...approval.requests import KINDS, Kind, Waiting
+from ...approval.requests import KINDS, Kind
 from ..forms import field, problem_of, program_of, read_form, to_run
 from ..frame import framed, thread_of
 from ..home import PageHome, home_of
 from ..rendering import render
-from ..reviews import CALLS_A_PAGE, cell_before, decision_flags, facts_of, requests_to_decide, shown_request
+from ..reviews import CALLS_A_PAGE, MOST_SHOWN, ShownRequest, decision_flags, facts_of, shown_request
 
 _MOST_WORDS = 100_000
 
@@ -25,7 +26,7 @@ async def review(request: HttpRequest) -> Response:
     """Return the requests of a run that waits; sent, decide one of them and let the run go on by itself."""
     home = await home_of(request)
     name = await home.queries.resolve(thread_of(request))
-    waiting = await requests_to_decide(home, name)
+    waiting = await waiting_requests(home.stores, home.checkpoints, name)
     if request.method == "GET":
         return await _shown(request, home, waiting)
     form = await read_form(request)
@@ -46,7 +47,7 @@ async def review(request: HttpRequest) -> Response:
         problem = {"said": error.message, "hint": error.hint}
         return await _shown(request, home, waiting, problem=problem, typed=typed, status=422)
     if outcome.code != 3 and (problem := problem_of(outcome)):
-        waiting = await requests_to_decide(home, name)
+        waiting = await waiting_requests(home.stores, home.checkpoints, name)
         return await _shown(request, home, waiting, problem=problem, typed=typed, status=409)
     return to_run(request, name)
 
@@ -58,12 +59,12 @@ def _kind(word: str) -> Kind:
 
 
 @contextlib.contextmanager
-def _file(kind: Kind, text: str, waiting: Waiting) -> Any:
+def _file(kind: Kind, text: str, waiting: WaitingRequest) -> Any:
     """Write an edit into a file; yield its path, or None for other decisions."""
     if kind != "edit":
         yield None
         return
-    suffix = "py" if waiting.requests[0].name == "execute_code" else "json"
+    suffix = "py" if waiting.actions[0].name == "execute_code" else "json"
     with tempfile.TemporaryDirectory(prefix="rlm-page-") as folder:
         path = Path(folder) / f"edited.{suffix}"
         path.write_text(text, "utf-8", "surrogatepass")
@@ -73,21 +74,16 @@ def _file(kind: Kind, text: str, waiting: Waiting) -> Any:
 async def _shown(
     request: HttpRequest,
     home: PageHome,
-    waiting: list[Waiting],
+    waiting: list[WaitingRequest],
     *,
     problem: Mapping[str, Any] | None = None,
     typed: Mapping[str, str] | None = None,
     status: int = 200,
 ) -> Response:
     page = _page_of(request)
-    asked: list[tuple[Waiting, list[Any]]] = []
+    asked: list[tuple[WaitingRequest, list[ShownRequest]]] = []
     for one in waiting:
-        shown: list[Any] = []
-        for found in one.requests:
-            code = found.name == "execute_code"
-            before = await cell_before(home, found.thread_id, found.turn) if code else None
-            shown.append(shown_request(found, page, before))
-        asked.append((one, shown))
+        asked.append((one, [await shown_request(home, action, page) for action in one.actions]))
     last = max([1, *(-(-found.count // CALLS_A_PAGE) for _, shown in asked for found in shown)])
     frame = await framed(home, request, "review")
     return render(
@@ -99,6 +95,7 @@ async def _shown(
         page=page,
         last=last,
         per=CALLS_A_PAGE,
+        most_shown=MOST_SHOWN,
         problem=problem,
         typed=typed or {},
         facts_of=facts_of,

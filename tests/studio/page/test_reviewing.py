@@ -1,10 +1,13 @@
 """Decisions in the page: what waits is shown whole, and a decision is about what was shown and nothing else."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from durable_rlm.state.errors import StoredDataDamaged
+from durable_rlm.studio.page import reviews
 from durable_rlm.studio.page.program import Outcome, Program
 
 from .conftest import Page, Screen
@@ -94,3 +97,24 @@ async def test_the_request_that_waits_is_the_one_that_the_command_decides(own_pa
 
 async def test_a_run_that_does_not_wait_says_so(page: Page) -> None:
     assert "Nothing waits for a decision here." in (await page.get("/runs/contracts/review")).text
+
+
+async def test_waiting_prompts_that_cannot_be_read_are_named_and_the_rest_is_shown(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def damaged(*_: Any, **__: Any) -> Any:
+        raise StoredDataDamaged("The list of the waiting calls cannot be read.")
+
+    monkeypatch.setattr(reviews, "waiting_prompts", damaged)
+    screen = await page.get("/runs/waits-for-calls/review")
+    assert "cannot be shown: The list of the waiting calls cannot be read." in screen.text
+    assert screen.find("//form//button[@value='reject']")
+
+
+async def test_hidden_characters_of_other_pages_are_counted(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = await page.get("/runs/waits-for-calls/review")
+    assert "invisible" not in screen.text
+    # Any character of those prompts does: each of them has one space.
+    monkeypatch.setattr(reviews, "HOSTILE", re.compile(" "))
+    screen = await page.get("/runs/waits-for-calls/review")
+    assert "42 invisible or direction-changing characters in prompts of other pages" in screen.text
