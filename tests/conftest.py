@@ -51,6 +51,7 @@ SLOW = (
     "tests/e2e/page/test_view_command.py::test_a_browser_is_opened_with_a_ticket_that_lets_in_once_and_without_one_the_address_is_enough",
     "tests/e2e/page/test_view_command.py::test_a_home_of_others_is_shown_as_a_copy_that_cannot_be_changed",
     "tests/e2e/page/test_view_command.py::test_a_run_with_its_page_prints_the_address_and_ends_both",
+    "tests/e2e/page/test_view_command.py::test_the_page_of_a_run_that_is_killed_ends_by_itself",
     "tests/e2e/page/test_view_command.py::test_a_detached_run_with_its_page_goes_on_when_the_page_is_ended",
     "tests/contract/test_patched_modules.py::test_after_a_patch_cells_run_and_their_variables_are_saved[messages",
     "tests/contract/test_patched_modules.py::test_after_a_patch_cells_run_and_their_variables_are_saved[types",

@@ -4,6 +4,8 @@ The run does not depend on it, and it does not hold up the run.
 """
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -16,6 +18,20 @@ from .signals import interruptible
 
 _ENDING = 5.0
 """Seconds that the page's process is given to end."""
+_ENDS_WITH_STDIN = "RLM_PAGE_ENDS_WITH_STDIN"
+
+
+def end_with_caller() -> None:
+    """In the page's process: end when the command has ended, however it has; nothing elsewhere."""
+    if os.environ.pop(_ENDS_WITH_STDIN, None):
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
+
+
+def _end_with_stdin() -> None:
+    # Nothing is ever written there: its end means that the other side is gone.
+    while os.read(0, 64):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def path_of(thread_id: str | None) -> str:
@@ -38,10 +54,11 @@ class PageBeside:
         line = [sys.executable, "-P", "-m", "durable_rlm", "--home", str(self._home.absolute()), "view", "--json"]
         self._process = subprocess.Popen(
             [*line, "--", thread_id],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            env={**os.environ, _ENDS_WITH_STDIN: "1"},
             # A signal of the terminal is for the command, which then ends the page.
             start_new_session=True,
         )
@@ -70,8 +87,9 @@ class PageBeside:
                 self._process.wait(_ENDING)
             except subprocess.TimeoutExpired:
                 self._process.kill()
-            assert self._process.stdout is not None
-            self._process.stdout.close()
+            for stream in (self._process.stdin, self._process.stdout):
+                assert stream is not None
+                stream.close()
 
     @staticmethod
     def _wait(process: "subprocess.Popen[str]") -> None:

@@ -14,7 +14,7 @@ import typer
 from ...state.errors import UsageError
 from ..cli.agreeing import reads_copy
 from ..cli.common import command, from_library
-from ..cli.page_beside import path_of
+from ..cli.page_beside import end_with_caller, path_of
 from ..cli.signals import STOPPED, interruptible
 from ..invocation import Invocation
 from ..terminal.console import put, say
@@ -55,6 +55,7 @@ def view(invocation: Invocation, thread: Thread = None, port: Port = None, no_op
       rlm view which-contracts-end-3f2a
       rlm view --no-open --port 0 --json
     """
+    end_with_caller()
     name = None if thread is None else from_library(invocation, lambda library: library.resolve(thread))
     with interruptible():
         started = serve(invocation, path_of(name), port, opens=not no_open)

@@ -146,6 +146,18 @@ def test_a_run_with_its_page_prints_the_address_and_ends_both(tmp_path: Path) ->
         assert psutil.wait_procs([page], timeout=30)[1] == []
 
 
+def test_the_page_of_a_run_that_is_killed_ends_by_itself(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "gate")
+    gate = f"open({str(tmp_path / 'gate')!r}).read()"
+    model = write_script(tmp_path / "m.py", [repl("FINAL(llm_query('x'))")], sub=f"return {gate}")
+    with program("run", "Q?", "--model", model, "--thread", "t", "--view", folder=tmp_path) as process:
+        assert process.stderr is not None
+        assert any(line.startswith("Page: ") for line in process.stderr)
+        [page] = [one for one in psutil.Process(process.pid).children(recursive=True) if "view" in one.cmdline()]
+        process.kill()
+        assert psutil.wait_procs([page], timeout=30)[1] == []
+
+
 def test_a_detached_run_with_its_page_goes_on_when_the_page_is_ended(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "gate")
     gate = f"open({str(tmp_path / 'gate')!r}).read()"
