@@ -66,12 +66,15 @@ async def test_eight_tabs_are_live_over_one_connection(live_home: Path, view: Vi
 
 
 async def test_focus_and_scrolling_stay_while_rows_come_before_them(live_home: Path, view: Views) -> None:
+    answered(live_home, "out-of-budget", 90)
     page = await (await view(live_home)).open()
     row = page.locator("a.main[href='/runs/out-of-budget']")
     await row.focus()
-    for number in (1, 2):
-        answered(live_home, "failed" if number == 1 else "out-of-budget", number)
-        await expect(turns(page, "failed" if number == 1 else "out-of-budget")).to_have_text(str(number))
+    # First another row comes before it, then it comes before that itself.
+    for number, name in ((91, "failed"), (92, "out-of-budget")):
+        answered(live_home, name, number)
+        await expect(turns(page, name)).to_have_text(str(number))
+        await expect(page.locator("table.runs a.main").first).to_have_attribute("href", f"/runs/{name}")
         await expect(row).to_be_focused()
 
 

@@ -1,9 +1,10 @@
 // Puts a page that was fetched again in place of this one, where the two differ, and leaves the reader undisturbed.
 // Elements that stay are kept, so that focus, what is open and where it is scrolled to stay as well.
 
+// A row is the same row as long as it leads to the same place. A table is not named after its first row.
 const name = (node) => {
   if (node.nodeType !== Node.ELEMENT_NODE) return null;
-  const link = node.matches("a[href]") ? node : node.querySelector("a.row[href], a.main[href]");
+  const link = node.matches("a[href]") ? node : node.matches("tr, li") ? node.querySelector("a.row, a.main") : null;
   return node.id || node.dataset?.key || link?.getAttribute("href") || null;
 };
 
