@@ -69,7 +69,7 @@ async def test_the_whole_answer_has_an_address_and_is_never_read_as_a_page(page:
 
 async def test_failed_calls_and_forks_stand_beside_the_answer(page: Page) -> None:
     screen = await page.get("/runs/contracts")
-    assert "1 of 3 calls failed" in screen.text
+    assert "1 of 3 sub-calls failed" in screen.text
     assert "/runs/contracts/calls?status=failed" in screen.links.values()
     assert screen.links["stricter"] == "/compare?a=contracts&b=stricter"
 
