@@ -1,6 +1,7 @@
 """Settings and markers for all tests: only `make test-slow` runs slow ones, `make test-quick` skips long ones."""
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -97,6 +98,19 @@ SLOW = (
     "tests/kill/test_reviewing_in_processes.py",
     "tests/kill/test_trees_in_processes.py::test_a_tree_killed_at_random_leaves_no_kernel_and_each_of_its_runs_resumes[1]",
     "tests/kill/test_trees_in_processes.py::test_a_tree_killed_at_random_leaves_no_kernel_and_each_of_its_runs_resumes[2]",
+    "tests/growth/test_growth.py::test_no_text_takes_more_than_its_length[read_reply",
+    "tests/growth/test_growth.py::test_no_text_takes_more_than_its_length[passages_in",
+    "tests/growth/test_growth.py::test_no_text_takes_more_than_its_length[take_off_thoughts",
+    "tests/graph/test_saved_states.py::test_a_long_run_its_forks_and_its_branches_are_read_as_the_graph_reads_them",
+    "tests/graph/test_reopening.py::test_a_run_killed_while_being_reopened_resumes_once_with_the_raised_limits",
+    "tests/e2e/test_demo.py::test_every_printed_command_works_when_pasted",
+    "tests/e2e/test_questions.py::test_the_same_command_goes_on_and_asks_nothing_twice_that_was_answered[Ctrl-C",
+    "tests/e2e/test_questions.py::test_waiting_questions_are_reviewed_and_the_same_command_has_all_answers",
+    "tests/e2e/test_detached.py::test_a_detached_run_reads_stdin_first_writes_its_file_and_is_not_asked_about_at_the_terminal",
+    "tests/e2e/agent_server/test_deciding_from_elsewhere.py::test_an_interrupt_outlives_a_killed_server_and_is_decided_by_its_id",
+    "tests/e2e/server_safety/test_traces.py::test_rlm_dev_sends_traces_when_the_user_turns_them_on[flag",
+    "tests/kernel/test_process_limits.py::test_with_few_open_files_runs_are_read_and_new_ones_refused_before_anything_is_paid[10",
+    "tests/kernel/test_process_limits.py::test_with_few_open_files_runs_are_read_and_new_ones_refused_before_anything_is_paid[64",
     "tests/sandbox/test_nothing_left.py::test_hundreds_of_started_and_killed_kernels",
 )
 """Kill storms, further shares of a sampled test, packaging, and second ways to the same result: `make test-slow`."""
@@ -157,3 +171,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.nodeid.startswith(names):
                 item.add_marker(mark)
+
+
+def pytest_collection_finish() -> None:
+    """Freeze what was imported and collected, as the objects of a kernel are frozen when it starts.
+
+    Code of kernels looks through all objects, and a worker of this suite has millions of them.
+    """
+    gc.collect()
+    gc.freeze()
