@@ -21,7 +21,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Asked(Protocol):
-    """What every form of a request has: the command line's with its calls, the page's without them."""
+    """A request in any form: with its calls, as the command line has it, or without them, as the page has it."""
 
     @property
     def name(self) -> str: ...

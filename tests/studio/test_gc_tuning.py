@@ -17,7 +17,9 @@ def test_a_program_that_calls_main_keeps_its_own_collector_settings(capsys: pyte
     with pytest.raises(SystemExit):
         main(["--version"])
     gc_tuning.keep()
-    assert (gc.get_threshold(), gc.get_freeze_count()) == (before, frozen) and capsys.readouterr().out
+    # Frozen objects may go, as others do, but none are added.
+    assert gc.get_threshold() == before and gc.get_freeze_count() <= frozen
+    assert capsys.readouterr().out
 
 
 def test_the_program_collects_rarely_and_freezes_its_imports() -> None:
