@@ -2,18 +2,15 @@
 
 from dataclasses import dataclass
 
-from ..state.db.lineage import BELOW
+from ..state.budget import counted
 from ..state.stores import Stores
 from ..state.threads import Thread
+from ..state.usage import UsageTotals
 from .checkpoints import Checkpoints, StateAtStep, state_at
 
 _AFTER = """
 SELECT count(*), coalesce(sum(kind != 'root'), 0), total(cost), coalesce(sum(cost IS NULL), 0) FROM calls
 WHERE thread_id = ? AND status = 'answered' AND settled > ?
-"""
-_UNTIL = f"""
-{BELOW} SELECT CAST(total(attempts) AS INTEGER), total(cost) FROM calls
-WHERE (thread_id = ? OR thread_id IN below) AND settled <= ?
 """
 
 
@@ -49,7 +46,8 @@ async def fork_preview(stores: Stores, checkpoints: Checkpoints, thread: Thread,
     at = await state_at(stores, checkpoints, thread, number)
     assert at.step is not None, "a fork is made at a step"
     [[recorded, calls, cost, unpriced]] = await stores.database.read(_AFTER, (thread.thread_id, at.step.settled))
-    calls_until, cost_until = await _spent_until(stores, thread.thread_id, at.step.settled)
+    before = await stores.spending.until(thread.thread_id, at.step.settled)
+    spent = counted(thread.limits, UsageTotals(), before)
     most = thread.limits.max_cost
     return ForkPreview(
         thread=thread,
@@ -62,16 +60,9 @@ async def fork_preview(stores: Stores, checkpoints: Checkpoints, thread: Thread,
         recorded=int(recorded),
         recorded_calls=int(calls),
         recorded_cost=None if unpriced else float(cost),
-        calls_left=max(0, thread.limits.max_calls - calls_until),
-        cost_left=None if most is None else max(0.0, most - cost_until),
+        calls_left=max(0, thread.limits.max_calls - spent.model_calls),
+        cost_left=None if most is None else max(0.0, most - (spent.cost or 0.0)),
     )
-
-
-async def _spent_until(stores: Stores, thread_id: str, settled: int) -> tuple[int, float]:
-    """Return the requests and dollars that a run, those below it and those before it had spent at a step."""
-    [[calls, cost]] = await stores.database.read(_UNTIL, (thread_id, thread_id, settled))
-    before = await stores.spending.before(thread_id)
-    return int(calls) + before.model_calls, float(cost) + (before.total_cost or 0.0)
 
 
 async def _code(stores: Stores, at: StateAtStep) -> str | None:

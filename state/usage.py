@@ -182,10 +182,11 @@ WITH RECURSIVE trees (top, thread_id) AS (
 )
 """
 _SPENT_BY_TOP = f"SELECT {_SUMS}, top FROM trees JOIN calls USING (thread_id) GROUP BY top"
-# The threads that a thread was forked from, each with what had been settled at the last step shared with the fork.
+# The threads that a thread was forked from, each with what had been settled at the last step shared with the fork; the
+# thread itself with what had been settled at one of its steps, or without (`NO_HORIZON`).
 _SPENT_BEFORE = f"""
 WITH RECURSIVE past (thread_id, until) AS (
-    SELECT ?, {NO_HORIZON}
+    SELECT ?, ?
     UNION
     SELECT threads.parent, min(past.until, coalesce((
         SELECT max(own.settled) FROM steps AS own JOIN steps AS shared
@@ -237,7 +238,11 @@ class Spending:
 
     async def before(self, thread_id: str) -> UsageTotals:
         """Return what the threads that this one was forked from, with those below them, had spent before the fork."""
-        rows = await self._database.read(_SPENT_BEFORE, (thread_id,))
+        return await self.until(thread_id, NO_HORIZON)
+
+    async def until(self, thread_id: str, settled: int) -> UsageTotals:
+        """Return what a fork of the thread would have spent `before` it, made when `settled` calls were settled."""
+        rows = await self._database.read(_SPENT_BEFORE, (thread_id, settled))
         return _spent(rows[0])
 
     async def outputs(self, thread_id: str) -> list[int]:
