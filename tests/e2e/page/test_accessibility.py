@@ -1,11 +1,18 @@
 """Every screen for everybody: what axe-core finds in both colour schemes, and what does not fit into narrow windows."""
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page
+
+from durable_rlm import Runner
+from tests.contract.in_memory_kernel import MemoryKernels
+from tests.scripts import repl, write_script
 
 from .conftest import View
 from .screens import reached, route_of
@@ -27,6 +34,14 @@ PRINTED = """() => [...document.querySelectorAll("body *")].filter((one) => {
   return one.matches(asks) || /sticky|fixed/.test(position) || /auto|scroll/.test(overflowY) && maxHeight !== "none";
 }).map((one) => one.outerHTML.slice(0, 120))"""
 """Parts that are of no use on paper, and parts that are cut off there."""
+
+SQUEEZED = """() => [...document.querySelectorAll("main *")].filter((one) => {
+  const words = [...one.childNodes].filter((part) => part.nodeType === 3).map((part) => part.data.trim()).join("");
+  const { width, height } = one.getBoundingClientRect();
+  return words.length > 20 && one.checkVisibility() && width < 60 && height > 3 * width;
+}).slice(0, 3).map((one) => one.outerHTML.slice(0, 120))"""
+"""Texts in a column of a few letters."""
+LONG_NAME = "contracts/facilities/of-the-northern-region/001-everline.txt"
 
 
 FIRST = (
@@ -115,4 +130,44 @@ async def test_a_printed_screen_has_no_bar_and_no_forms_and_shows_what_is_folded
         wide = await page.evaluate("document.documentElement.scrollWidth")
         assert await page.locator("h1").is_visible()
         found[address] = [*await page.evaluate(PRINTED), *([f"{wide} pixels wide"] if wide > PAPER else [])]
+    assert {address: said for address, said in found.items() if said} == {}
+
+
+@pytest.fixture(scope="session")
+def long_names(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a home whose run `long` has a variable and a document with a long name, and calls."""
+    folder = tmp_path_factory.mktemp("long")
+    document = folder / LONG_NAME
+    document.parent.mkdir(parents=True)
+    document.write_text("The term is two years.\n")
+    cells = [
+        f"clauses = {{{LONG_NAME!r}: 'It may be ended without notice. ' * 30}}\nprint(len(clauses))",
+        "answers = llm_query_batched([f'May it be ended? {text}' for text in clauses.values()])",
+        "FINAL('done')",
+    ]
+    model = write_script(
+        folder / "m.py", [repl(cell) for cell in cells], "return 'It may be ended without notice. ' * 9"
+    )
+
+    async def fill() -> None:
+        async with Runner.open(folder / "home", kernels=MemoryKernels()) as runner:
+            with contextlib.chdir(folder):
+                await runner.run("What?", [Path(LONG_NAME)], model=model, thread="long")
+
+    asyncio.run(fill())
+    return folder / "home"
+
+
+@pytest.mark.parametrize(("media", "width"), [("screen", NARROW), ("print", PAPER - 76)])
+async def test_no_text_is_squeezed_into_a_column_of_letters(
+    long_names: Path, view: Views, media: Literal["screen", "print"], width: int
+) -> None:
+    there = await view(long_names)
+    page = await there.open()
+    await page.emulate_media(media=media)
+    await page.set_viewport_size({"width": width, "height": 800})
+    found: dict[str, list[str]] = {}
+    for address in await reached(there, "/", "/compare?a=long@3&b=long@8", kind=route_of):
+        await page.goto(there.server.url + address)
+        found[address] = await page.evaluate(SQUEEZED)
     assert {address: said for address, said in found.items() if said} == {}
