@@ -52,6 +52,7 @@ class RunTimes:
     """Now, while it is under way."""
     alive: bool
     turns: Sequence[TurnRow]
+    """One for every turn; damaged ones have no times."""
     executions: Sequence[Execution]
     children: Sequence[ChildRun]
     """The first 400 of them."""
@@ -61,7 +62,7 @@ class RunTimes:
 
 async def run_times(stores: Stores, row: Thread, *, alive: bool, first: int = 1, last: int | None = None) -> RunTimes:
     """Return the times of a run, or of its turns `first` to `last`. Raises StoreError."""
-    turns = [turn for turn in await stores.turn_rows.page(row.thread_id, first, last) if not turn.damaged]
+    turns = await stores.turn_rows.page(row.thread_id, first, last)
     executions = [one for one in await stores.executions.of(row.thread_id) if not one.damaged]
     children = await children_page(stores, row.thread_id, most=MOST_CHILDREN)
     moments = [at for turn in turns for at in _moments(turn)]

@@ -87,7 +87,7 @@ async def run(request: Request) -> Response:
     alive = about["status"] == "busy"
     ending = await ending_of(stores, name)
     times = await run_times(stores, row, alive=alive)
-    pages = await _pages(request, stores, name, times, alive=alive)
+    pages = _pages(request, times, alive=alive)
     picture = await run_times(stores, row, alive=alive, first=pages.first, last=pages.last) if pages.zoomed else times
     href = partial(address, request)
     coverage = await coverages_of(request).look(home, name)
@@ -124,8 +124,8 @@ def _bar(facts: Believed) -> Any:
     return coverage_bar(facts.seen.parts, "Where in the input models looked") if facts.seen else ""
 
 
-async def _pages(request: Request, stores: Stores, name: str, times: RunTimes, *, alive: bool) -> Pages:
-    count = await stores.turn_rows.count(name)
+def _pages(request: Request, times: RunTimes, *, alive: bool) -> Pages:
+    count = len(times.turns)
     last_page = max(1, count - PER_PAGE + 1) if alive else 1
     first = _number(request, "from") or last_page
     last = _number(request, "to")
@@ -134,12 +134,7 @@ async def _pages(request: Request, stores: Stores, name: str, times: RunTimes, *
         raise NotThere(f"There is no turn {first}.", there)
     zoomed = last is not None and last >= first
     end = min(first + PER_PAGE - 1, count)
-    turns = await stores.turn_rows.page(name, first, end) if count > len(times.turns) else _some(times, first, end)
-    return Pages(turns, first, end, count, zoomed)
-
-
-def _some(times: RunTimes, first: int, last: int) -> list[TurnRow]:
-    return [turn for turn in times.turns if first <= turn.turn <= last]
+    return Pages([turn for turn in times.turns if first <= turn.turn <= end], first, end, count, zoomed)
 
 
 def _number(request: Request, name: str) -> int | None:

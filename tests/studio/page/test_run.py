@@ -137,3 +137,13 @@ async def test_damage_hides_nothing_else(own_page: Page, own_home: Path) -> None
     assert "the last step has changed on disk" in screen.text
     assert "what is saved of this turn has changed on disk" in screen.text
     assert "Each contract" not in screen.text
+    assert "What is saved of turn 2 has changed on disk" in screen.text
+
+
+async def test_nothing_is_said_of_all_calls_where_the_row_of_a_turn_is_damaged(own_page: Page, own_home: Path) -> None:
+    assert "No sub-call failed" in (await own_page.get("/runs/tree")).text
+    with sqlite3.connect(own_home / DATABASE) as connection:
+        connection.execute("UPDATE turns SET seal = x'00' WHERE thread_id = 'tree' AND turn = 2")
+    screen = await own_page.get("/runs/tree")
+    assert "No sub-call failed" not in screen.text
+    assert "What is saved of turn 2 has changed on disk" in screen.text
