@@ -23,7 +23,7 @@ MOST_STEPS = 1 << 53
 
 
 class Checkpoints(Protocol):
-    """A reader of a thread's states: the compiled graph."""
+    """A reader of a thread's states: the compiled graph, or `SavedCheckpoints` without it."""
 
     async def aget_state(self, config: Any) -> Any:
         """Return the snapshot that `config` names."""
@@ -62,7 +62,7 @@ async def find_step(stores: Stores, thread_id: str, number: int) -> Step:
                 hint=f"{cli_command('verify', thread_id)} says what is lost.",
             )
         return step
-    last, _ = await stores.threads.steps_beside(thread_id, MOST_STEPS, MOST_STEPS)
+    last = await stores.threads.last_step_number(thread_id)
     there = f"It has steps 1 to {last}." if last else "It has none yet."
     raise UsageError(f"The run has no step {number}.", hint=f"{there} {cli_command('steps', thread_id)} lists them.")
 

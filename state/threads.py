@@ -287,6 +287,11 @@ class Threads:
         [[before, after]] = await self._database.read(_BESIDE, (thread_id, first, thread_id, last))
         return before, after
 
+    async def last_step_number(self, thread_id: str) -> int:
+        """Return the number of the run's last step; 0 without any. Of a run that was pruned it is not their count."""
+        [[number]] = await self._database.read("SELECT max(step) FROM steps WHERE thread_id = ?", (thread_id,))
+        return int(number or 0)
+
     async def count_steps(self, thread_id: str) -> int:
         """Return the number of steps of the run."""
         rows = await self._database.read("SELECT count(*) FROM steps WHERE thread_id = ?", (thread_id,))

@@ -96,7 +96,7 @@ async def ask(request: Request) -> Response:
     """Return the form that asks something else with all that the run has; sent, ask it in a fork of its last step."""
     home = await home_of(request)
     name = await home.queries.resolve(thread_of(request))
-    request.path_params["step"] = await home.queries.count_steps(name)
+    request.path_params["step"] = await home.stores.threads.last_step_number(name)
     return await fork(request)
 
 

@@ -49,7 +49,7 @@ class StepPage:
 
 async def _page(threads: Threads, name: str, first: int | None, *, live: bool) -> StepPage:
     """Return the page from number `first` on; by default the first one, of a live run the last one."""
-    last = (await threads.steps_beside(name, MOST_STEPS, MOST_STEPS))[0] or 0
+    last = await threads.last_step_number(name)
     start = first or (max(1, last - PER_PAGE + 1) if live else 1)
     if start > max(1, last):
         there = f"It has steps 1 to {last}." if last else "It has none yet."

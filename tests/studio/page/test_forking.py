@@ -1,11 +1,13 @@
 """Going on from a step in the page: other code, variables, answers and questions, each by the command that does it."""
 
 import re
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from durable_rlm.state.home_access import DATABASE
 from durable_rlm.studio.page.program import Outcome, Program
 
 from .conftest import Page
@@ -72,6 +74,17 @@ async def test_an_answered_run_is_asked_something_else(page: Page, forked: list[
     [(_, step, *words)] = forked
     assert step.startswith("--step=")
     assert words == ["--detach", "--question=And with 90 days?", "contracts"]
+
+
+async def test_a_pruned_run_is_asked_on_from_its_last_step(
+    own_home: Path, own_page: Page, forked: list[tuple[str, ...]]
+) -> None:
+    with sqlite3.connect(own_home / DATABASE) as connection:
+        connection.execute("DELETE FROM steps WHERE thread_id = 'contracts' AND step = 2")
+        [[last]] = connection.execute("SELECT max(step) FROM steps WHERE thread_id = 'contracts'")
+    form = await own_page.get("/runs/contracts/ask")
+    await own_page.post("/runs/contracts/ask", hidden(form) | {"question": "Else?"})
+    assert forked == [("fork", f"--step={last}", "--detach", "--question=Else?", "contracts")]
 
 
 async def test_it_is_said_before_what_is_reused_and_what_may_be_paid(page: Page) -> None:
