@@ -93,7 +93,7 @@ async def runs_now(stores: Stores) -> RunsNow:
             for entry in await _summaries(stores, waiting, alive)
         ],
         await stores.run_pages.count(paused, alive) if many[0] else len(waiting),
-        [await _under_way(stores, row) for row in running],
+        await _under_way(stores, running, alive),
         await stores.run_pages.count(busy, alive) if many[1] else len(running),
     )
 
@@ -222,13 +222,10 @@ async def _asks(stores: Stores, thread_id: str) -> str:
     return last.detail or "" if last and last.outcome == "paused" else ""
 
 
-async def _under_way(stores: Stores, row: Thread) -> dict[str, Any]:
-    known = {row.thread_id: await stores.spending.by(row.thread_id)}
-    spent = (await spent_by(stores, known, known))[row.thread_id]
-    last = await _last_execution(stores, row.thread_id)
-    return {
-        **run_summary(row, True, spent),
-        "limits": row.limits.model_dump(),
-        "seconds": row.seconds,
-        "begun": last.begun if last and last.ended is None else row.created,
-    }
+async def _under_way(stores: Stores, rows: list[Thread], alive: Collection[str]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for row, entry in zip(rows, await _summaries(stores, rows, alive), strict=True):
+        last = await _last_execution(stores, row.thread_id)
+        begun = last.begun if last and last.ended is None else row.created
+        found.append({**entry, "limits": row.limits.model_dump(), "seconds": row.seconds, "begun": begun})
+    return found

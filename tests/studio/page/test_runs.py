@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from durable_rlm.state.db.connection import connect
+from durable_rlm.state.errors import StoredDataDamaged
 from durable_rlm.state.home_access import DATABASE
 from durable_rlm.state.leases import this_process
+from durable_rlm.state.usage import Spending, UsageTotals
 
 from .conftest import Page, Screen, page_of
 from .many_runs import add_runs
@@ -61,15 +63,41 @@ async def test_runs_that_wait_for_a_person_come_first_and_lead_to_their_reviews(
     ]
 
 
-async def test_a_running_run_says_how_far_it_is_and_what_it_may_take(own_home: Path, own_page: Page) -> None:
+def run_by_this_process(home: Path) -> None:
+    """Have `tree` run by this process."""
     changed(
-        own_home,
+        home,
         ("UPDATE threads SET status = 'running' WHERE thread_id = 'tree'", ()),
         ("UPDATE executions SET ended = NULL, outcome = NULL WHERE thread_id = 'tree'", ()),
         (
             "INSERT OR REPLACE INTO leases (thread_id, token, owner, renewed) VALUES ('tree', 9, ?, 0)",
             (json.dumps(this_process()),),
         ),
+    )
+
+
+async def test_a_running_run_whose_calls_cannot_be_read_is_listed_among_the_others(
+    own_home: Path, own_page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_by_this_process(own_home)
+
+    async def damaged(self: Spending, names: str | list[str]) -> dict[str, UsageTotals]:
+        if "tree" in names:
+            raise StoredDataDamaged("A page is damaged.")
+        return {}
+
+    for name in ("by", "of"):
+        monkeypatch.setattr(Spending, name, damaged)
+    screen = await own_page.get("/")
+    assert screen.status == 200
+    assert screen.find("//section[@class='running']//a/@href") == ["/runs/tree"]
+    assert "damaged" in rows(screen)["tree"] and "failed" in rows(screen)["failed"]
+
+
+async def test_a_running_run_says_how_far_it_is_and_what_it_may_take(own_home: Path, own_page: Page) -> None:
+    run_by_this_process(own_home)
+    changed(
+        own_home,
         (
             "UPDATE calls SET status = 'asked', uncertain_calls = 1, uncertain_cost = 0.25 "
             "WHERE thread_id = 'tree' AND kind = 'root' AND turn = 2",
