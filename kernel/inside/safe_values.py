@@ -60,7 +60,7 @@ def items_of(value: Any) -> "tuple[Iterator[Any], int] | None":
     if is_a(value, list):
         return _by_index(value, list.__getitem__), list.__len__(value)
     if is_a(value, tuple):
-        return tuple.__iter__(value), tuple.__len__(value)
+        return _by_index(value, tuple.__getitem__), tuple.__len__(value)
     if is_a(value, deque):
         return iter(list(islice(deque.__iter__(value), _MOST_READ))), deque.__len__(value)
     for kind in (set, frozenset):
@@ -151,11 +151,6 @@ def _is_of(kind: type, name: str) -> bool:
     return own in ("NaTType", "NAType") or (own in ("Timestamp", "Timedelta", "Period") and module.get(own) is kind)
 
 
-def plain_text(value: Any) -> "str | None":
-    """Return a text as a plain str; None when the value is not a text."""
-    return str.__str__(value) if is_a(value, str) else None
-
-
 def brief(value: Any, most: int = 60, level: int = 0) -> str:
     """Return a short text of any value, of about `most` characters at most."""
     value = plain(value)
@@ -205,7 +200,7 @@ def _int_text(value: Any) -> str:
     return int.__repr__(value) if bits <= _MOST_BITS else f"<int of about {int(bits * _DIGITS_A_BIT):,} digits>"
 
 
-def _by_index(value: "list[Any]", get: Any) -> "Iterator[Any]":
+def _by_index(value: "list[Any] | tuple[Any, ...]", get: Any) -> "Iterator[Any]":
     # A slice is taken at once, while another thread may change the list.
     return iter(get(value, slice(0, _MOST_READ)))
 

@@ -4,6 +4,7 @@ import dataclasses
 import datetime as dt
 import enum
 import json
+import tracemalloc
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from decimal import Decimal
@@ -209,6 +210,17 @@ def test_a_long_text_is_shown_by_its_beginning_and_its_end() -> None:
 def test_a_form_takes_no_more_than_its_room_and_says_that_it_is_cut(one: Any, room: int) -> None:
     shown = display_form(one, room)
     assert size(shown) <= room and shown["cut"]
+
+
+@pytest.mark.parametrize("kind", [list, tuple, deque, set, dict])
+def test_of_a_large_container_only_the_beginning_is_read(kind: Any) -> None:
+    large = kind.fromkeys(range(400_000)) if kind is dict else kind(range(400_000))
+    tracemalloc.start()
+    try:
+        assert display_form(large)["length"] == 400_000
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_small_values_are_whole_and_large_ones_share_the_rest() -> None:
