@@ -70,7 +70,7 @@ class CallSearch:
     """The searches over one home. Use it as an async context manager, or close it."""
 
     def __init__(self, stores: Stores) -> None:
-        self._stores = stores
+        self.stores = stores
         self._filling = asyncio.Lock()
         self._file: WordsFile | None = None
         self._own_folder: tempfile.TemporaryDirectory[str] | None = None
@@ -129,10 +129,10 @@ class CallSearch:
         threads = [thread] if isinstance(thread, str) else thread
         marks = await self._marks()
         if threads is None:
-            [(total, indexed)] = await self._stores.database.read(_PROGRESS, (marks.seq,))
+            [(total, indexed)] = await self.stores.database.read(_PROGRESS, (marks.seq,))
             return indexed, total
         rows = [
-            (await self._stores.database.read(f"{_PROGRESS} AND thread_id = ?", (marks.seq, one)))[0] for one in threads
+            (await self.stores.database.read(f"{_PROGRESS} AND thread_id = ?", (marks.seq, one)))[0] for one in threads
         ]
         return sum(row[1] for row in rows), sum(row[0] for row in rows)
 
@@ -160,18 +160,18 @@ class CallSearch:
     async def _check(self) -> bool:
         """Remove the file if it has words of calls that the home no longer has, and return True."""
         marks = await self._marks()
-        if not await self._stores.database.look(lambda connection: is_of_home(connection, marks)):
+        if not await self.stores.database.look(lambda connection: is_of_home(connection, marks)):
             await self._remove()
         return True
 
     async def _step(self) -> bool:
         """Read some calls; return whether nothing is left."""
-        blobs, marks = self._stores.blobs, await self._marks()
+        blobs, marks = self.stores.blobs, await self._marks()
         found: list[Read] = []
         size, until = 0, monotonic() + _MOST_READING
         while size <= _MOST_CHARACTERS and monotonic() < until and not (found and found[-1].complete):
             found.append(
-                await self._stores.database.look(lambda connection, marks=marks: read(connection, blobs, marks))
+                await self.stores.database.look(lambda connection, marks=marks: read(connection, blobs, marks))
             )
             marks, size = found[-1].after, size + found[-1].size
         if found[-1].after != found[0].before:
@@ -181,7 +181,7 @@ class CallSearch:
     async def _step_of_runs(self) -> bool:
         """Read some runs that were touched; return whether nothing is left."""
         marks = await self._marks()
-        touched = await self._stores.database.look(lambda connection: touched_runs(connection, marks, _RUNS_AT_ONCE))
+        touched = await self.stores.database.look(lambda connection: touched_runs(connection, marks, _RUNS_AT_ONCE))
         texts = [(name, when, CUT.join((await self._texts_of(name)).values())) for name, when in touched]
         if texts:
             await self._write(lambda file: write_runs(file, texts))
@@ -201,8 +201,8 @@ class CallSearch:
     async def _words_file(self) -> WordsFile:
         if self._file is None:
             # Beside the database that is read: of a home that is read as a copy, not in the home.
-            folder = self._stores.database.path.parent
-            self._file = WordsFile(folder, str(await self._stores.database.look(id_in)))
+            folder = self.stores.database.path.parent
+            self._file = WordsFile(folder, str(await self.stores.database.look(id_in)))
             if await asyncio.to_thread(is_nearly_full, folder):
                 self._use_own_folder(self._file)
         return self._file
@@ -233,8 +233,8 @@ class CallSearch:
             self._use_own_folder(file)
 
     async def _calls(self, query: Query, threads: set[str] | None, position: int, limit: int, until: float) -> _Found:
-        file, blobs = await self._words_file(), self._stores.blobs
-        first, last = await self._stores.database.look(lambda connection: _documents(connection, threads))
+        file, blobs = await self._words_file(), self.stores.blobs
+        first, last = await self.stores.database.look(lambda connection: _documents(connection, threads))
         found = _Found(position=max(position, first - 1))
 
         def is_over() -> bool:
@@ -244,7 +244,7 @@ class CallSearch:
             some = await asyncio.to_thread(call_candidates, file, query, found.position, last)
             if some.documents:
                 documents, most = some.documents, limit - len(found.hits)
-                looked = await self._stores.database.look(
+                looked = await self.stores.database.look(
                     lambda connection, documents=documents, most=most: look_up(
                         connection, blobs, query, documents, threads, most, is_over
                     )
@@ -290,12 +290,12 @@ class CallSearch:
 
         texts: dict[Where, str] = {}
         with contextlib.suppress(StoreError):
-            row = await self._stores.threads.get(thread_id)
+            row = await self.stores.threads.get(thread_id)
             texts["question"] = row.question
             if row.status == "answered":
-                step_state = await state_at(self._stores, SavedCheckpoints(self._stores), row, None)
+                step_state = await state_at(self.stores, SavedCheckpoints(self.stores), row, None)
                 if answer := step_state.state.get("answer"):
-                    texts["result"] = (await self._stores.texts.get(answer["text"]))[:MOST]
+                    texts["result"] = (await self.stores.texts.get(answer["text"]))[:MOST]
         return texts
 
 

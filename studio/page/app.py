@@ -78,6 +78,8 @@ def create_app(opener: HomeOpener) -> Starlette:
                 if app.state.reading is not None:
                     app.state.reading.abandon()
                     await asyncio.wait({app.state.reading.task})
+                if app.state.call_search is not None:
+                    app.state.call_search.close()
 
     app = _App(
         routes=[*ROUTES, *_STATIC],
@@ -86,7 +88,7 @@ def create_app(opener: HomeOpener) -> Starlette:
     )
     app.state.opener, app.state.live, app.state.uploads = opener, live, uploads
     app.state.coverages = CoverageCache()
-    app.state.reading = None
+    app.state.reading = app.state.call_search = None
     app.state.turns = Turns()
     app.state.documents = OpenDocuments()
     return app

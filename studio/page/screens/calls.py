@@ -156,12 +156,12 @@ def begin_reading(request: Request, home: PageHome) -> None:
 
 def searches_of(request: Request, home: PageHome) -> CallSearch:
     """Return the searches over the home, which keep a file of words."""
-    kept: tuple[PageHome, CallSearch] | None = getattr(request.app.state, "call_search", None)
-    if kept is None or kept[0].stores is not home.stores:
+    kept: CallSearch | None = request.app.state.call_search
+    if kept is None or kept.stores is not home.stores:
         if kept is not None:
-            kept[1].close()
-        kept = request.app.state.call_search = (home, CallSearch(home.stores))
-    return kept[1]
+            kept.close()
+        kept = request.app.state.call_search = CallSearch(home.stores)
+    return kept
 
 
 ROUTES = [Route("/runs/{thread}/calls", calls), *call.ROUTES]

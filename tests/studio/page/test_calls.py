@@ -1,18 +1,20 @@
 """The calls of a run on the page: pages of them, and each call whole."""
 
 import sqlite3
+import tempfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from durable_rlm.graph import call_searching
 from durable_rlm.state.db.checksums import checksum_sql, register_function
 from durable_rlm.state.db.tables import CALLS
 from durable_rlm.studio.page.screens import calls
 from tests.damage import change
 
-from .conftest import Page, Screen
+from .conftest import Page, Screen, page_of
 from .saved_runs import HOSTILE
 
 
@@ -197,3 +199,21 @@ async def test_calls_are_read_for_searches_once_somebody_looks_at_them(own_page:
     await own_page.get("/runs/contracts/calls")
     assert begun == [False]
     assert await state.reading.at_last() is True
+
+
+async def test_words_that_are_kept_elsewhere_are_gone_once_the_server_has_stopped(
+    own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_nearly_full(folder: Path) -> bool:
+        return folder == own_home
+
+    monkeypatch.setattr(call_searching, "is_nearly_full", is_nearly_full)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    kept: list[tuple[Any, Path]] = []
+    async for page in page_of(own_home):
+        await page.get("/runs/contracts/calls?q=notice")
+        [folder] = tmp_path.glob("rlm-*")
+        kept.append((page.client._transport.app.state, folder))  # type: ignore[attr-defined]
+    [(state, folder)] = kept
+    assert state.call_search is not None
+    assert not folder.exists()
