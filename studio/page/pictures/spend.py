@@ -34,7 +34,7 @@ class _Resource:
     number: Callable[[float], str]
     limit: float | None
     whole: float = 0.0
-    """The spending of the whole run: the estimate for lost calls is in no turn."""
+    """The spending of the whole run: calls after its last step, and the estimate for lost ones, are in no turn."""
     noun: str = ""
 
     def text(self, spent: float) -> str:
@@ -64,18 +64,19 @@ def spend_picture(
         y = _BASE - _HEIGHT * resource.limit / top
         drawn.append(line("s-limit", 0, 100, y, y))
         drawn.append(words("s-limit-words", 100, y - 4, f"limit {resource.text(resource.limit)}", "end"))
-    said = _said(resource, spent, drawn_sum, part=usage is None)
+    said = _said(resource, spent, drawn_sum, usage)
     return Spend(picture("spend", f"{resource.name} over time: {said}", _BASE + 2, drawn), said)
 
 
-def _said(resource: _Resource, spent: float, drawn_sum: float, *, part: bool) -> str:
-    if part:
+def _said(resource: _Resource, spent: float, drawn_sum: float, usage: Mapping[str, Any] | None) -> str:
+    if usage is None:
         return f"{resource.text(spent)} spent in these turns"
     said = f"{resource.text(spent)} spent"
     if resource.limit:
         said = f"{resource.number(spent)} of {resource.text(resource.limit)} spent ({percent(resource.share(spent))})"
     if spent - drawn_sum > spent / 200:
-        said += f", {resource.number(spent - drawn_sum)} of it estimated for lost calls, which are not drawn"
+        lost = "estimated for lost calls or " if usage.get("uncertain_calls") else ""
+        said += f", {resource.number(spent - drawn_sum)} of it {lost}by calls after the last step, which are not drawn"
     return said
 
 

@@ -4,6 +4,8 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from durable_rlm.graph.run_times import ChildRun, RunTimes
 from durable_rlm.state.executions import Execution, ExecutionOutcome
 from durable_rlm.state.turn_rows import TurnRow
@@ -107,11 +109,13 @@ def test_spending_is_drawn_against_the_limit_that_is_nearest() -> None:
     assert "limit $1.25" in spend.drawn
 
 
-def test_the_estimate_for_lost_calls_is_said_beside_what_turns_have_spent() -> None:
+@pytest.mark.parametrize(("lost", "why"), [(0, ""), (3, "estimated for lost calls or ")])
+def test_what_is_in_no_turn_yet_is_said_beside_what_turns_have_spent(lost: int, why: str) -> None:
     found = times(turn(1, 0.0, cost=0.5))
-    whole = spend_picture(found, Scale(found), {"max_cost": 2.0}, {"cost_usd": 0.75})
+    whole = spend_picture(found, Scale(found), {"max_cost": 2.0}, {"cost_usd": 0.75, "uncertain_calls": lost})
     assert whole is not None
-    assert whole.said == "$0.7500 of $2.00 spent (38 %), $0.2500 of it estimated for lost calls, which are not drawn"
+    spent = "$0.7500 of $2.00 spent (38 %), $0.2500 of it"
+    assert whole.said == f"{spent} {why}by calls after the last step, which are not drawn"
 
 
 def test_spending_of_some_turns_is_not_compared_with_the_limit_of_all() -> None:
