@@ -98,6 +98,7 @@ async def new_run(request: Request) -> Response:
     words += [f"--thread={sent.thread}"] if sent.thread else []
     async with turns_of(request).of(sent.thread or ""):
         if await sent.has_begun(request):
+            uploads.forget(asked.upload)
             return to_run(request, sent.thread)
         outcome = await program_of(request).call("run", "--detach", *words, arguments=[asked.question, *paths])
     if outcome.thread is None or outcome.code == 2:

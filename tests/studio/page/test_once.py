@@ -66,6 +66,14 @@ async def test_a_form_that_is_sent_twice_at_once_begins_one_run(page: Page, begu
     assert len(begun) == 1
 
 
+async def test_files_of_a_form_that_is_sent_twice_are_not_kept(page: Page, begun: list[str]) -> None:
+    form = hidden(await page.get("/new")) | {"question": "Why?"}
+    sent = [page.client.post("/new", data=form, files={"files": ("a.txt", b"text")}) for _ in range(3)]
+    assert {one.status_code for one in await asyncio.gather(*sent)} == {303}
+    assert len(begun) == 1
+    assert page.client._transport.app.state.uploads._folders == {}  # type: ignore[attr-defined]
+
+
 async def test_a_form_with_other_words_and_a_new_form_with_the_same_begin_runs_of_their_own(
     page: Page, begun: list[str]
 ) -> None:
