@@ -39,7 +39,7 @@ def refusal(final: Final) -> str | None:
     )
 
 
-class Held(NamedTuple):
+class HeldBack(NamedTuple):
     """A final value that is held back for a turn."""
 
     note: str
@@ -50,7 +50,9 @@ class Held(NamedTuple):
     """True when the reply had finished with an output that it invented."""
 
 
-async def reason_to_hold(state: RunState, cell: CellRef, result: CellResult, final: Final, texts: Texts) -> Held | None:
+async def reason_to_hold(
+    state: RunState, cell: CellRef, result: CellResult, final: Final, texts: Texts
+) -> HeldBack | None:
     """Return why a finish is held back for a turn; None when it counts.
 
     Nothing is held back in the last turn, nor the same value a second time.
@@ -60,23 +62,23 @@ async def reason_to_hold(state: RunState, cell: CellRef, result: CellResult, fin
         return None
     if final.problem is not None:
         shown = shortened_line(final.problem, _LONGEST_PROBLEM)
-        return Held(
+        return HeldBack(
             f"FINAL was held back: {shown}. Change that and finish again, or finish with the same value if it is meant "
             "so.",
             value,
         )
     if final.table is None and (final.value is None or final.value == ""):
-        return Held("FINAL was held back: its value is empty. If that is the answer, finish with it again.", value)
+        return HeldBack("FINAL was held back: its value is empty. If that is the answer, finish with it again.", value)
     blocks = [await texts.get(block) for block in cell["blocks"]]
     if await _may_be_invented(state, cell, blocks, result, texts):
-        return Held(
+        return HeldBack(
             "FINAL was held back: it was written before the output above was there. Check the answer against it, and "
             "finish again.",
             value,
             invented=True,
         )
     if _is_unread(state, cell, blocks):
-        return Held(
+        return HeldBack(
             "FINAL was held back: nothing of `context` was read before it. Look at the input, and finish again, with "
             "the same value if it is right.",
             value,

@@ -19,7 +19,7 @@ from .coverage_cache import CoverageCache
 from .errors import http_error, known_error, unexpected_error
 from .home import HomeOpener
 from .live import Live
-from .once import Turns
+from .once import OneByOne
 from .open_documents import OpenDocuments
 from .rendering import POLICY, SCRIPTS, STATIC, STYLE_SHEET, digest_of_scripts, style_sheet
 from .screens import ROUTES
@@ -89,7 +89,7 @@ def create_app(opener: HomeOpener) -> Starlette:
     app.state.opener, app.state.live, app.state.uploads = opener, live, uploads
     app.state.coverages = CoverageCache()
     app.state.reading = app.state.call_search = None
-    app.state.turns = Turns()
+    app.state.one_by_one = OneByOne()
     app.state.documents = OpenDocuments()
     return app
 

@@ -23,14 +23,14 @@ _DIGITS = 6
 _LONGEST = 60
 
 
-class Turns:
-    """Lets forms that would begin the same run take turns."""
+class OneByOne:
+    """Lets forms that would begin the same run do so one after the other."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def of(self, name: str) -> AsyncGenerator[None]:
+    async def begins(self, name: str) -> AsyncGenerator[None]:
         """Wait until no other form begins a run of this name, and keep others waiting until the end of the context."""
         lock = self._locks.setdefault(name, asyncio.Lock())
         async with lock:
@@ -79,7 +79,7 @@ class Sent:
         return found is not None and found.question == self.question and found.created >= self._made
 
 
-def turns_of(request: Request) -> Turns:
-    """Return the turns that forms take."""
-    found: Turns = request.app.state.turns
+def one_by_one(request: Request) -> OneByOne:
+    """Return what lets forms begin runs one after the other."""
+    found: OneByOne = request.app.state.one_by_one
     return found

@@ -23,7 +23,7 @@ from ..errors import NotThere
 from ..forms import field, problem_of, program_of, read_form, to_run
 from ..frame import framed, thread_of
 from ..home import PageHome, home_of
-from ..once import Sent, new_form, turns_of
+from ..once import Sent, new_form, one_by_one
 from ..rendering import render
 
 MOST_VARIABLES = 3
@@ -80,7 +80,7 @@ async def fork(request: Request) -> Response:
     said = (preview.checkpoint_id, typed.code, typed.variables, typed.call, typed.answer, typed.fresh)
     sent = Sent(typed.form, typed.question or preview.thread.question, said, typed.name)
     changed += [f"--thread={sent.thread}"] if sent.thread else []
-    async with turns_of(request).of(sent.thread or ""):
+    async with one_by_one(request).begins(sent.thread or ""):
         if await sent.has_begun(request):
             return to_run(request, sent.thread)
         with _files(preview, typed) as files:

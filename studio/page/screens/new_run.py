@@ -15,7 +15,7 @@ from ....state.setting_specs import SETTINGS, SettingSpec
 from ..forms import field as text_of_field
 from ..forms import program_of, read_form, to_run
 from ..home import NoHome, home_of
-from ..once import Sent, new_form, turns_of
+from ..once import Sent, new_form, one_by_one
 from ..program import Outcome
 from ..rendering import render
 from ..uploads import MOST_BYTES, Uploads
@@ -96,7 +96,7 @@ async def new_run(request: Request) -> Response:
         return await _shown(request, asked, problem={"said": error.message, "hint": error.hint}, status=422)
     words = [*asked.flags((*FIRST, *FURTHER)), *(f"--approve={gate}" for gate in asked.gates)]
     words += [f"--thread={sent.thread}"] if sent.thread else []
-    async with turns_of(request).of(sent.thread or ""):
+    async with one_by_one(request).begins(sent.thread or ""):
         if await sent.has_begun(request):
             uploads.forget(asked.upload)
             return to_run(request, sent.thread)
