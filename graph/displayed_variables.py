@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
@@ -19,28 +18,6 @@ Form = dict[str, Any]
 Forms = dict[str, Form | None]
 _LARGEST = 4 << 20
 """Characters of JSON of a value that a person has set, up to which it has a form."""
-
-
-@dataclass(frozen=True)
-class VariableChange:
-    """One variable before and after a turn; None on the side where it does not exist."""
-
-    name: str
-    old: VariableRecord | None
-    new: VariableRecord | None
-    old_form: Form | None = None
-    """Its display form; None when none is stored."""
-    new_form: Form | None = None
-
-
-@dataclass(frozen=True)
-class VariableChanges:
-    """The variables that a turn has added, changed and removed, each sorted by name."""
-
-    added: list[VariableChange] = field(default_factory=list[VariableChange])
-    changed: list[VariableChange] = field(default_factory=list[VariableChange])
-    """Those whose description is another one, or whose value has changed inside."""
-    removed: list[VariableChange] = field(default_factory=list[VariableChange])
 
 
 async def displays_at(
@@ -71,37 +48,6 @@ async def displays_of(stores: Stores, state: "RunState") -> Forms:
     turns, edits = turns_of(state), state.get("edits", [])
     ended = [number_of(turn) for turn in turns if turn.get("status") is not None]
     return await displays_at(stores, turns, max([0, *ended, *(edit["turn"] for edit in edits)]), edits)
-
-
-async def variable_changes(
-    stores: Stores, turns: Sequence[TurnRecord], number: int, edits: Sequence[EditRecord] = ()
-) -> VariableChanges:
-    """Return the variables that turn `number` has added, changed and removed, with those a person set after it.
-
-    Each has its description and its form before and after. Raises StoreError.
-    """
-    before, after = _variables_after(turns, number - 1), _variables_after(turns, number)
-    turn = next((one for one in turns if number_of(one) == number), TurnRecord())
-    stored = await _changed_at(stores, turn, edits)
-    same = {name for name, one in after.items() if before.get(name) == one and name not in stored}
-    if same == before.keys() == after.keys():
-        return VariableChanges()
-    was, now = [await displays_at(stores, turns, at, edits) for at in (number - 1, number)]
-    changes = [
-        VariableChange(name, before.get(name), after.get(name), was.get(name), now.get(name))
-        for name in sorted(before.keys() | after.keys())
-        if name not in same and not (before.get(name) == after.get(name) and _equal(was.get(name), now.get(name)))
-    ]
-    return VariableChanges(
-        added=[one for one in changes if one.old is None],
-        changed=[one for one in changes if one.old is not None and one.new is not None],
-        removed=[one for one in changes if one.new is None],
-    )
-
-
-def _equal(old: Form | None, new: Form | None) -> bool:
-    """Return whether two forms are whole and equal: a value can be saved differently without having changed."""
-    return old is not None and old == new and "cut" not in old
 
 
 def _variables_after(turns: Sequence[TurnRecord], number: int) -> dict[str, VariableRecord]:

@@ -15,7 +15,7 @@ GONE = "gone"
 """The mark of a run, or of a home, that there is not."""
 UNREADABLE = "unreadable"
 """The mark of what cannot be read, because the database is busy or damaged."""
-_OWN = f"SELECT status, updated FROM threads WHERE thread_id = ? AND status != '{DELETED}'"
+_OWN = f"SELECT status FROM threads WHERE thread_id = ? AND status != '{DELETED}'"
 # The parts of a sub-RLM's mark count for the run above it, which shows its sums.
 _SAVED = f"""
 {BELOW}
@@ -60,7 +60,7 @@ def _run(connection: sqlite3.Connection, name: str, alive: set[str]) -> str:
     own = connection.execute(_OWN, (name,)).fetchone()
     if own is None:
         return GONE
-    status, _ = own
+    [status] = own
     if status == "running":
         status = "busy" if name in alive else "stopped"
     step, settled, seq = connection.execute(_SAVED, (name, name)).fetchone()

@@ -53,7 +53,7 @@ class WaitingRequest:
     """The reason why the last answer to it was not accepted; empty if there was none."""
 
 
-async def waiting_requests(stores: Stores, checkpoints: Checkpoints, thread_id: str) -> list[WaitingRequest]:
+async def waiting_requests(checkpoints: Checkpoints, thread_id: str) -> list[WaitingRequest]:
     """Return the requests that a run waits with; none when it does not wait. Raises StoreError, StoredDataDamaged."""
     state = await checkpoints.aget_state({"configurable": {"thread_id": thread_id}})
     return requests_in(thread_id, state.interrupts)

@@ -123,12 +123,6 @@ class CountedLines:
         at = self._index.byte_at(self.pack, char) if self._index else self.end
         return at if self._is_counted(at) else None
 
-    def char_of(self, at: int) -> int | None:
-        """Return the character that begins at a byte of the pack; None while that is not counted."""
-        if self.end - self.start == len(self.document):
-            return at - self.start
-        return self._index.char_at(self.pack, at) if self._index and self._is_counted(at) else None
-
     def _is_counted(self, at: int) -> bool:
         return self.whole or (self._index is not None and at < self.start + self._index.reached)
 

@@ -8,7 +8,6 @@ from starlette.requests import Request
 from ...graph.coverage import InputRead, coverage_mark, input_read
 from ...state.db.connection import Database
 from ...state.errors import StoreError
-from ...state.evidence.coverage import Coverage
 from ...state.stores import Stores
 from .background import Work
 from .home import PageHome
@@ -46,14 +45,6 @@ class CoverageCache:
     most_runs: int = _MOST_RUNS
     heaviest: int = _HEAVIEST
     _runs: OrderedDict[tuple[Database, str], _Run] = field(default_factory=OrderedDict[tuple[Database, str], _Run])
-
-    async def now(self, home: PageHome, thread: str) -> Coverage | None:
-        """Return the coverage of a run, maybe as it was a moment ago; None when it is not known, and without an input.
-
-        It is added up when it is not known yet, and again when the run has read more. Raises StoreError.
-        """
-        found = (await self.look(home, thread)).found
-        return found.coverage if found else None
 
     async def look(self, home: PageHome, thread: str) -> CoverageNow:
         """Return what is known of a run's coverage after a short wait. Raises UnknownThread, StoreError."""

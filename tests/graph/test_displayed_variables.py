@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from durable_rlm import Runner
-from durable_rlm.graph.displayed_variables import displays_at, variable_changes
+from durable_rlm.graph.displayed_variables import displays_at
 from durable_rlm.graph.maintenance import collect_garbage, verify_run
 from durable_rlm.nodes.runtime.turns import turns_of
 from durable_rlm.state.open_home import open_stores
@@ -78,24 +78,6 @@ async def test_no_form_is_shown_of_a_value_that_may_have_changed_since(runner: R
     # The last turn changes one variable, and keeps what is known of the others.
     after = await displays_at(runner.stores, turns, 4, edits)
     assert {**after, "count": None} == {**crowded, "count": None} and after["count"] == value("4")
-
-
-async def test_the_changes_of_a_turn_have_the_forms_before_and_after(runner: Runner) -> None:
-    turns, edits = await state_of(runner, "t")
-    changes = await variable_changes(runner.stores, turns, 2, edits)
-    assert [one.name for one in changes.added] == [] and [one.name for one in changes.removed] == ["gone"]
-    count, kept = changes.changed
-    assert (count.name, count.old_form, count.new_form, kept.name) == ("count", value("1"), value("2"), "kept")
-    first = await variable_changes(runner.stores, turns, 1, edits)
-    assert [one.name for one in first.added] == ["context", "count", "gone", "kept", "rows"]
-    assert changes.removed[0].old_form == {"kind": "text", "text": "x", "length": 1}
-
-
-async def test_a_value_that_was_saved_anew_and_is_equal_has_not_changed(runner: Runner) -> None:
-    turns, _ = await state_of(runner, "t")
-    again = await runner.stores.texts.put(json.dumps({"count": value("1"), "kept": value("another")}))
-    forged: Any = [turns[0], {"number": 2, "displays": again}]
-    assert [one.name for one in (await variable_changes(runner.stores, forged, 2)).changed] == ["kept"]
 
 
 async def test_variables_that_a_person_has_set_have_forms_of_their_json(runner: Runner) -> None:

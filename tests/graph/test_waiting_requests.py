@@ -29,7 +29,7 @@ def reviewed(tmp_path: Path) -> Reviewed:
 
 
 async def read(stores: Stores, thread: str) -> list[Any]:
-    return await waiting_requests(stores, SavedCheckpoints(stores), thread)
+    return await waiting_requests(SavedCheckpoints(stores), thread)
 
 
 def calls_of(run: Run) -> list[dict[str, Any]]:

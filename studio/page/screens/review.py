@@ -26,7 +26,7 @@ async def review(request: HttpRequest) -> Response:
     """Return the requests of a run that waits; sent, decide one of them and let the run go on by itself."""
     home = await home_of(request)
     name = await home.queries.resolve(thread_of(request))
-    waiting = await waiting_requests(home.stores, home.checkpoints, name)
+    waiting = await waiting_requests(home.checkpoints, name)
     if request.method == "GET":
         return await _shown(request, home, waiting)
     form = await read_form(request)
@@ -47,7 +47,7 @@ async def review(request: HttpRequest) -> Response:
         problem = {"said": error.message, "hint": error.hint}
         return await _shown(request, home, waiting, problem=problem, typed=typed, status=422)
     if outcome.code != 3 and (problem := problem_of(outcome)):
-        waiting = await waiting_requests(home.stores, home.checkpoints, name)
+        waiting = await waiting_requests(home.checkpoints, name)
         return await _shown(request, home, waiting, problem=problem, typed=typed, status=409)
     return to_run(request, name)
 

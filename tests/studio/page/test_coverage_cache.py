@@ -60,7 +60,6 @@ async def test_it_is_added_up_once(home: PageHome, reading: Reading) -> None:
     assert first.found
     assert first.found is second.found
     assert (first.current, reading.times) == (True, 1)
-    assert await cache.now(home, "contracts") is first.found.coverage
 
 
 async def test_it_is_added_up_again_when_the_run_has_read_more(home: PageHome, reading: Reading) -> None:
