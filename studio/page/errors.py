@@ -47,7 +47,8 @@ async def http_error(request: Request, error: Exception) -> Response:
     """Return the page of an address that there is not, or that is asked in a way which it does not take."""
     assert isinstance(error, HTTPException)
     said = error.detail if error.detail != HTTPStatus(error.status_code).phrase else "There is no such page."
-    return _page(request, error.status_code, said, getattr(error, "hint", ""))
+    back = _back(request) if isinstance(error, NotThere) else ()
+    return _page(request, error.status_code, said, getattr(error, "hint", ""), back=back)
 
 
 async def unexpected_error(request: Request, error: Exception) -> Response:
@@ -66,5 +67,25 @@ async def _near(request: Request) -> list[str]:
         return []
 
 
-def _page(request: Request, status: int, said: str, hint: str, near: Sequence[str] = ()) -> Response:
-    return render(request, "error.html", status=status, code=int(status), said=said, hint=hint, near=near)
+_PARTS = {"calls": "Its calls", "input": "Its input", "steps": "Its steps"}
+
+
+def _back(request: Request) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the links to the run that a request names and to the part of it that the request asked for."""
+    thread = request.path_params.get("thread")
+    if thread is None:
+        return []
+    part = str(request.scope["path"]).partition(f"/{thread}/")[2].partition("/")[0]
+    links = [("The run", ("runs", str(thread)))]
+    return [*links, *([(_PARTS[part], ("runs", str(thread), part))] if part in _PARTS else [])]
+
+
+def _page(
+    request: Request,
+    status: int,
+    said: str,
+    hint: str,
+    near: Sequence[str] = (),
+    back: Sequence[tuple[str, tuple[str, ...]]] = (),
+) -> Response:
+    return render(request, "error.html", status=status, code=int(status), said=said, hint=hint, near=near, back=back)

@@ -38,3 +38,11 @@ def line(text: object, most: int = 160) -> Markup:
     one = " ".join(beginning.split())
     cut = len(one) > most or len(beginning) < len(str(text))
     return shown(f"{one[: most - 1]}…" if cut else one)
+
+
+def with_code(text: object, most: int = 400) -> Markup:
+    """Return a sentence of this program as HTML on one line, with the commands between its backticks as code."""
+    parts = line(text, most).split("`")
+    if len(parts) % 2 == 0:
+        return Markup("`").join(parts)
+    return Markup("").join(Markup("<code>{}</code>").format(one) if at % 2 else one for at, one in enumerate(parts))

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse
 
 from ...state.wording import counted, megabytes
 from . import numbers
-from .escaped import line, shown
+from .escaped import line, shown, with_code
 from .markup import code_lines, markdown
 
 STATIC = Path(__file__).parent / "static"
@@ -76,6 +76,7 @@ def templates() -> Environment:
     )
     filters: dict[str, Any] = {
         **{"line": line, "shown": shown, "markdown": markdown, "code_lines": code_lines},
+        "with_code": with_code,
         "json_text": partial(json.dumps, ensure_ascii=False, indent=2),
         **{"amount": numbers.amount, "count": numbers.count, "money": numbers.money, "span": numbers.span},
         **{"percent": numbers.percent, "moment": numbers.moment, "ticking": numbers.ticking, "counted": counted},

@@ -12,6 +12,7 @@ from durable_rlm.graph.queries import RunQueries
 from durable_rlm.state.db.connection import connect
 from durable_rlm.state.home_access import DATABASE
 from durable_rlm.studio.page.app import create_app
+from durable_rlm.studio.page.escaped import with_code
 from durable_rlm.studio.page.home import HomeOpener
 
 from .conftest import Page
@@ -30,6 +31,27 @@ async def test_an_unknown_address_is_a_page_that_leads_back(page: Page, address:
     screen = await page.get(address)
     assert screen.status == 404
     assert screen.links["All runs"] == "/"
+
+
+@pytest.mark.parametrize(
+    ("missing", "part"),
+    [("calls/abc", "calls"), ("steps/99", "steps"), ("input?document=none", "input"), ("turns/99", "")],
+)
+async def test_a_part_of_a_run_that_there_is_not_leads_to_the_run_and_to_its_parts(
+    page: Page, missing: str, part: str
+) -> None:
+    screen = await page.get(f"/runs/contracts/{missing}")
+    there = {words: href for words, href in screen.links.items() if words.startswith("Its ")}
+    expected = {f"Its {part}": f"/runs/contracts/{part}"} if part else {}
+    assert (screen.status, screen.links["The run"], there) == (404, "/runs/contracts", expected)
+    assert "`" not in screen.text
+
+
+async def test_commands_in_errors_are_shown_as_code(page: Page) -> None:
+    screen = await page.get("/runs/nobody")
+    assert screen.find("//main//code/text()") == ["rlm list"]
+    assert with_code("<b> `a <i>` c") == "&lt;b&gt; <code>a &lt;i&gt;</code> c"
+    assert with_code("one ` alone") == "one ` alone"
 
 
 async def test_a_fault_of_the_page_has_its_policy_and_says_nothing_of_the_code(
