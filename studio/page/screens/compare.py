@@ -113,7 +113,14 @@ def _facts(found: Mapping[str, Any], sides: list[dict[str, Any]]) -> _Facts:
     if pair := found["input"]:
         there = "another one" if pair["from"] else "its own"
         facts.append(("Input", ("its own" if pair["from"] else "none yet", there if pair["to"] else "none yet")))
+    if pair := found["answer"]:
+        facts.append(("Answer", (_first_line(pair["from"]), _first_line(pair["to"]))))
     return facts
+
+
+def _first_line(answer: Any) -> str:
+    lines = (_said(answer) or "none yet").strip().split("\n")
+    return lines[0] + (" …" if len(lines) > 1 else "")
 
 
 _NOTHING: Mapping[str, Any] = {"model_calls": 0, "reused_calls": 0, "cost_usd": 0.0}

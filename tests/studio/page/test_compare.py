@@ -111,3 +111,9 @@ def test_each_kind_of_form_is_html_that_says_what_is_cut() -> None:
     assert "<details" in shown and "7 items, the first 1 are shown" in shown and "&lt;k&gt;" in shown
     assert "<script>" not in shown
     assert "empty" in value({"kind": "list", "items": [], "length": 0})
+
+
+async def test_the_answers_stand_among_the_first_things_that_differ(own_page: Page) -> None:
+    screen = await own_page.get("/compare?a=contracts&b=failed")
+    [row] = screen.find("//table[@class='sides']//tr[th='Answer']")
+    assert [cell.text_content()[:7] for cell in row.findall("td")] == ["**one.t", "none ye"]
