@@ -47,6 +47,8 @@ class Strip:
     """The most calls that were under way at the same time."""
     rows: int
     """The number of rows of bars that are drawn."""
+    failed: bool
+    """True when code of one of the turns has failed, which has a colour of its own."""
 
 
 def time_strip(times: RunTimes, href: Href, thread: str, scale: Scale | None = None) -> Strip:
@@ -70,11 +72,12 @@ def time_strip(times: RunTimes, href: Href, thread: str, scale: Scale | None = N
     ]
     pauses = [fold.why for fold in sorted(scale.folds, key=lambda fold: -fold.seconds)]
     said = _said(times, scale, most)
-    return Strip(picture("strip", said, height, drawn, linked=True), said, pauses, most, shown)
+    failed = any(map(_is_failed, times.turns))
+    return Strip(picture("strip", said, height, drawn, linked=True), said, pauses, most, shown, failed)
 
 
 def _said(times: RunTimes, scale: Scale, most: int) -> str:
-    parts = [f"{counted(len(times.turns), 'turn')} in {span(scale.seconds)}"]
+    parts = [f"{counted(len(times.turns), 'turn')}, {span(scale.seconds)} drawn"]
     parts += [f"at most {counted(most, 'call')} at once"] if most else []
     parts += [counted(len(times.children), "sub-RLM")] if times.children else []
     return ", ".join(parts)
@@ -86,7 +89,7 @@ def _cells(times: RunTimes, scale: Scale, href: Href, thread: str) -> Iterator[M
     for turn in times.turns:
         for kind, low, high in _parts_of(turn, times.end if times.alive else None):
             x, until = scale(low), scale(high)
-            css = f"s-{kind}{' bad' if kind == 'code' and turn.status not in (None, 'ok') else ''}"
+            css = f"s-{kind}{' bad' if kind == 'code' and _is_failed(turn) else ''}"
             if until - x < _PIXEL and drawn.get(css, -1.0) > x - _PIXEL:
                 continue
             drawn[css] = until
@@ -104,6 +107,10 @@ def _cell(
     if kind == "plan" and width > _NUMBERED:
         cell += words("s-no", x + width / 2, _CELLS + 13, str(turn.turn))
     return link(href("runs", thread, "turns", turn.turn), f"Turn {turn.turn}", cell)
+
+
+def _is_failed(turn: TurnRow) -> bool:
+    return turn.status not in (None, "ok")
 
 
 def _parts_of(turn: TurnRow, now: float | None) -> Iterator[tuple[str, float, float]]:
