@@ -96,6 +96,15 @@ async def test_it_is_said_before_what_is_reused_and_what_may_be_paid(page: Page)
     assert "leave it 1,9" in early.text
 
 
+async def test_a_follow_up_question_comes_first_and_offers_nothing_that_there_is_not(page: Page) -> None:
+    form = await page.get("/runs/contracts/ask")
+    first, *_ = form.find("//form[@method='post']//*[@name][not(@type='hidden')]")
+    assert first.get("name") == "question"
+    assert form.find("//input[@name='fresh']") == []
+    assert form.find("//button[@class='approve']/text()") == ["Ask"]
+    assert form.links["Back"] == "/runs/contracts"
+
+
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
