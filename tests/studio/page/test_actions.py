@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from durable_rlm.state.setting_specs import SETTINGS
 from durable_rlm.studio.page.program import Outcome, Program
 
 from .conftest import Page, Screen
@@ -79,3 +80,14 @@ async def test_the_words_of_a_command_are_shown_with_what_was_typed(
     refused = await page.post("/runs/out-of-budget/resume", form)
     assert (refused.status, "<b>12</b> is too few. Give more." in refused.text) == (422, True)
     assert refused.find("//input[@name='max_calls']/@value") == ["12"]
+
+
+async def test_limits_are_shown_as_they_are_typed_and_their_help_is_whole(page: Page) -> None:
+    form = await page.get("/runs/out-of-budget/resume")
+    assert form.find("//input[@name='max_calls']/@placeholder") == ["4"]
+    assert SETTINGS["max_time"].help in form.text
+
+
+async def test_the_form_that_resumes_a_run_which_waits_for_a_person_leads_to_its_review(page: Page) -> None:
+    form = await page.get("/runs/waits-for-code/resume")
+    assert "It waits for a decision" in form.text
