@@ -35,7 +35,7 @@ def rows(screen: Screen) -> dict[str, str]:
 
 async def test_a_row_has_the_question_the_first_line_of_the_answer_status_sums_and_time(page: Page) -> None:
     row = rows(await page.get("/"))["tree"]
-    assert row.startswith('Two halves? ["[\\"no\\", \\"no\\"]", "[\\"no\\", \\"no\\"]"] 2 sub-RLMs answered 2 ')
+    assert row.startswith('Two halves? tree · ["[\\"no\\", \\"no\\"]", "[\\"no\\", \\"no\\"]"] 2 sub-RLMs answered 2 ')
     assert row.endswith("UTC")
 
 
@@ -107,7 +107,7 @@ async def test_a_running_run_says_how_far_it_is_and_what_it_may_take(own_home: P
     screen = await own_page.get("/")
     [running] = screen.find("//section[@class='running']//a")
     text = " ".join(running.text_content().split())
-    assert "turn 2 of 30" in text and " of 2,000 calls" in text and "$0.2500 held for 1 in flight" in text
+    assert "turn 2 of 30" in text and " of 2,000 model calls" in text and "$0.2500 held for 1 in flight" in text
     assert running.xpath(".//span[@data-since and @data-before]")
     assert "running" in rows(screen)["tree"]
     # A process that is not there any more runs nothing.
