@@ -82,7 +82,7 @@ def test_it_has_the_answer_its_evidence_turns_calls_and_input(home: Path, tmp_pa
     _, document = exported(home, tmp_path / "key.html")
     text = " ".join(document.text_content().split())
     for said in (
-        *("It is in one.txt.", "1 of 4 documents no model has seen: never.txt", "1 of 1 citation found in the input"),
+        *("It is in one.txt.", "No model has seen 1 of 4 documents: never.txt", "1 of 1 citation found in the input"),
         *(
             "Turn 3",
             "answers = llm_query_batched",

@@ -1,4 +1,4 @@
-"""What is said of a fork before it is made is what holds once it is made."""
+"""The preview of a fork says what holds once the fork is made."""
 
 from contextlib import closing
 from pathlib import Path

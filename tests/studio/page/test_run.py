@@ -1,10 +1,13 @@
 """The summary of a run: its answer, what speaks for and against it, its time, turns and sub-RLMs."""
 
+import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from durable_rlm.state.db.connection import connect
 from durable_rlm.state.home_access import DATABASE
 from durable_rlm.studio.page.background import Work
 
@@ -50,7 +53,7 @@ async def test_a_document_that_nobody_looked_at_is_said_first(page: Page, monkey
     monkeypatch.setattr(Work, "soon", Work.at_last)
     screen = await page.get("/runs/contracts")
     [notice] = screen.find("//p[@class='notice']")
-    assert "1 of 4 documents no model has seen: never.txt" in " ".join(notice.text_content().split())
+    assert "No model has seen 1 of 4 documents: never.txt" in " ".join(notice.text_content().split())
     assert screen.links["Show them"] == "/runs/contracts/input?only=unseen"
 
 
@@ -147,3 +150,28 @@ async def test_nothing_is_said_of_all_calls_where_the_row_of_a_turn_is_damaged(o
     screen = await own_page.get("/runs/tree")
     assert "No sub-call failed" not in screen.text
     assert "What is saved of turn 2 has changed on disk" in screen.text
+
+
+async def test_the_summary_says_when_by_which_models_and_the_most_that_lost_answers_can_have_taken(
+    own_page: Page, own_home: Path
+) -> None:
+    start = {"settings": {"model": "scripted:root.py", "sub_model": "scripted:sub.py"}}
+    with closing(connect(own_home / DATABASE)) as base:
+        base.execute(
+            "UPDATE threads SET model = 'scripted:root.py', start = ? WHERE thread_id = 'tree'", (json.dumps(start),)
+        )
+        base.execute(
+            "UPDATE calls SET uncertain_calls = 2, uncertain_output = 8000, uncertain_tokens = 8000, "
+            "uncertain_cost = 0.24 WHERE thread_id = 'tree' AND kind = 'root' AND turn = 2"
+        )
+    screen = await own_page.get("/runs/tree")
+    [about] = screen.find("//p[contains(@class,'about')]")
+    said = " ".join(about.text_content().split())
+    assert said.startswith("thread tree begun 20")
+    assert "scripted:root.py, sub-calls by scripted:sub.py up to 6.0 k tokens ($0.1800) more of 2 lost calls" in said
+    assert "10 model calls" in screen.text
+
+
+async def test_the_picture_names_the_colour_of_code_that_failed(page: Page) -> None:
+    assert "code that failed" in (await page.get("/runs/contracts")).text
+    assert "code that failed" not in (await page.get("/runs/tree")).text
