@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
+from durable_rlm import Runner
 from durable_rlm.state.errors import StoredDataDamaged
 from durable_rlm.studio.page import reviews
 from durable_rlm.studio.page.program import Outcome, Program
+from tests.contract.in_memory_kernel import MemoryKernels
+from tests.scripts import repl, write_script
 
-from .conftest import Page, Screen
+from .conftest import Page, Screen, page_of
 
 
 @pytest.fixture
@@ -118,3 +121,19 @@ async def test_hidden_characters_of_other_pages_are_counted(page: Page, monkeypa
     monkeypatch.setattr(reviews, "HOSTILE", re.compile(" "))
     screen = await page.get("/runs/waits-for-calls/review")
     assert "42 invisible or direction-changing characters in prompts of other pages" in screen.text
+
+
+async def test_the_buttons_of_a_spent_budget_say_what_they_do(tmp_path: Path) -> None:
+    model = write_script(
+        tmp_path / "m.py",
+        [repl("llm_query_batched([f'{n}' for n in range(9)])"), repl("FINAL('done')")],
+        "return 'yes'",
+    )
+    async with Runner.open(tmp_path / "home", kernels=MemoryKernels()) as runner:
+        await runner.run("May it?", model=model, thread="spent", approve=["budget"], max_calls=4)
+    async for page in page_of(tmp_path / "home"):
+        screen = await page.get("/runs/spent/review")
+        buttons = {one.get("value"): one.text for one in screen.find("//button[@name='decision']")}
+        assert buttons["approve"] == "Answer now, with what it has"
+        assert buttons["reject"] == "Stop it"
+        assert screen.find("//details[@open]/summary/text()") == ["Raise the limit, and go on"]
