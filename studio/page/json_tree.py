@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from markupsafe import Markup
 
+from ...state.wording import counted
 from .escaped import line, shown
 from .numbers import count
 
@@ -59,10 +60,10 @@ class Tree:
         name = Markup("") if key is None else _KEY.format(line(key, 80))
         if isinstance(value, dict) and value:
             items = cast("Mapping[Any, Any]", value)
-            return self._folded(name, f"{count(len(items))} keys", self._values(items, level), level)
+            return self._folded(name, counted(len(items), "key"), self._values(items, level), level)
         if isinstance(value, list) and value:
             parts = cast("list[Any]", value)
-            return self._folded(name, f"{count(len(parts))} items", self._items(parts, level), level)
+            return self._folded(name, counted(len(parts), "item"), self._items(parts, level), level)
         if isinstance(value, str):
             return name + Markup('<span class="text">{}</span>').format(self._texts(value))
         return name + Markup('<span class="scalar">{}</span>').format(line(_scalar(value)))

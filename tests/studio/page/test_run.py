@@ -175,3 +175,13 @@ async def test_the_summary_says_when_by_which_models_and_the_most_that_lost_answ
 async def test_the_picture_names_the_colour_of_code_that_failed(page: Page) -> None:
     assert "code that failed" in (await page.get("/runs/contracts")).text
     assert "code that failed" not in (await page.get("/runs/tree")).text
+
+
+async def test_a_long_question_is_shown_whole_on_demand(own_page: Page, own_home: Path) -> None:
+    long = "very long " * 60 + "question"
+    with closing(connect(own_home / DATABASE)) as base:
+        base.execute("UPDATE threads SET question = ? WHERE thread_id = 'tree'", (long,))
+    screen = await own_page.get("/runs/tree")
+    assert screen.find("//h1/@class") == ["long"]
+    assert screen.find("//details[@class='question']/pre/text()") == [long]
+    assert (await own_page.get("/runs/contracts")).find("//details[@class='question']") == []
