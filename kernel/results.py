@@ -5,13 +5,12 @@ They come from the kernel, hence from code: their types are checked (`messages.p
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from ..state.blobs.snapshots import Group
+from ..state.records import CellStatus
 from .answer_parts import PostedFile, PostedTable
 from .inside.variables import describe_one
-
-CellStatus = Literal["ok", "error", "timeout", "died"]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,17 @@ from dataclasses import replace
 from typing import Any
 
 from .blobs.texts import well_formed
-from .call_records import CALL_COLUMNS, CallRow, Entry, Outcome, RecordedCall, call_row, read_row, unreadable_row
+from .call_records import (
+    CALL_COLUMNS,
+    REVIEWER,
+    CallRow,
+    Entry,
+    Outcome,
+    RecordedCall,
+    call_row,
+    read_row,
+    unreadable_row,
+)
 from .db.checksums import checksum_mismatch_sql
 from .db.connection import Database, Unit
 from .db.corruption import Unreadable, rows_of
@@ -24,9 +34,6 @@ from .db.tables import CALLS
 from .journal_rows import Row, correct_row, decide_row, open_child_row, open_row, place_row, reuse_row, settle_row
 from .leases import Leases
 from .reservations import Reservation
-
-REVIEWER = "person"
-"""The model of a call that a reviewer answered."""
 
 
 class Journal:

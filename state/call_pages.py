@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
-from .call_records import CALL_COLUMNS, CUT, CallRow, read_row, unreadable_row
+from .call_records import CALL_COLUMNS, CUT, REVIEWER, CallRow, read_row, unreadable_row
 from .call_sums import Took, children_sums, sums_below
 from .db.checksums import checksum_mismatch_sql
 from .db.connection import Database
@@ -23,8 +23,6 @@ CallState = Literal["asked", "answered", "failed", "cut", "reused", "person"]
 """The outcome of a call, or a fact about it: cut off, served from the journal, answered by a person."""
 ORDERS: tuple[Order, ...] = get_args(Order)
 STATES: tuple[CallState, ...] = get_args(CallState)
-REVIEWER = "person"
-"""The model of a call that a reviewer answered."""
 
 _STATES: dict[CallState, str] = {
     "asked": "status = 'asked'",

@@ -16,6 +16,8 @@ SCHEMA = "schema"
 """The parameter of a call that has a schema: the hash of the schema as JSON; True in rows of earlier versions."""
 CUT = "length"
 """The `error_kind` of an answer that was cut at the output limit."""
+REVIEWER = "person"
+"""The model of a call that a reviewer answered, or decided."""
 
 
 class Attempt(NamedTuple):

@@ -13,6 +13,8 @@ StepKind = Literal["prepare", "direct", "plan", "review", "execute_code", "sub_c
 """The node that made a step; `edit`: a user did, with a fork, or with a resume that changes the models."""
 Status = Literal["running", "answered", "paused", "budget", "stopped", "failed"]
 """The status of a thread. `busy` is only ever an answer to a second caller, never stored."""
+CellStatus = Literal["ok", "error", "timeout", "died"]
+"""The way in which a cell ended."""
 
 
 class StepNote(TypedDict):
@@ -110,7 +112,7 @@ class TurnRecord(TypedDict, total=False):
     """True when the code is a reviewer's or a user's and not the model's."""
     nudge: str | None
     notes: list[str]
-    status: Literal["ok", "error", "timeout", "died"]
+    status: CellStatus
     output: str
     error: str | None
     short: dict[str, Any]

@@ -3,16 +3,13 @@
 import contextlib
 import json
 from collections.abc import Collection
-from functools import cache
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from .db.checksums import checksum_mismatch_sql
 from .db.connection import Database
 from .db.tables import WRITES
 from .records import AnswerRef
-
-if TYPE_CHECKING:
-    from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from .saved_values import SavedValues
 
 # A run that was asked on has more than one answer: the last one counts.
 _ANSWERS = f"""
@@ -27,15 +24,7 @@ async def latest_answers(database: Database, thread_ids: Collection[str]) -> dic
     """Return the last answer of each of these runs that has one which can be read. Raises StoreError."""
     found: dict[str, AnswerRef] = {}
     for thread_id, kind, value in await database.read(_ANSWERS, (json.dumps([*thread_ids]),)):
-        with contextlib.suppress(Exception):
-            # Of another version, or of another program, where this fails: the row has its checksum.
-            found[thread_id] = cast(AnswerRef, _serializer().loads_typed((kind, value)))
+        # Of another version, or of another program, where this fails: the row has its checksum.
+        with contextlib.suppress(ValueError):
+            found[thread_id] = cast(AnswerRef, SavedValues().loads_typed((kind, value)))
     return found
-
-
-@cache
-def _serializer() -> "JsonPlusSerializer":
-    # Imported when there is an answer to read: it takes a tenth of a second.
-    from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-
-    return JsonPlusSerializer(allowed_msgpack_modules=None)

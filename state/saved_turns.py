@@ -8,14 +8,15 @@ import contextlib
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from .db.checksums import checksum_mismatch_sql
 from .db.connection import Database
-from .db.tables import CHECKPOINTS, STEPS, WRITES
+from .db.tables import CHECKPOINTS, STEPS
 from .records import TurnRecord
 from .saved_values import SavedValues
 from .threads import Step
+from .turn_making import added_turns
 
 _TRIED = 20
 """Steps of which one must be intact for the state of a run to be known."""
@@ -35,10 +36,6 @@ _LAST = "SELECT max(step) FROM steps WHERE thread_id = ?"
 _CHECKPOINT = (
     f"SELECT parent_checkpoint_id, type, CAST(checkpoint AS BLOB), {checksum_mismatch_sql(CHECKPOINTS)} "
     "FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = '' AND checkpoint_id = ?"
-)
-_ADDED = (
-    f"SELECT type, CAST(value AS BLOB), {checksum_mismatch_sql(WRITES)} FROM writes WHERE thread_id = ? "
-    "AND checkpoint_ns = '' AND checkpoint_id = ? AND channel = 'turns' ORDER BY task_id, idx"
 )
 
 
@@ -80,8 +77,7 @@ async def steps_after(database: Database, thread_id: str, number: int) -> Saved:
             step = _unreadable(facts) if damaged else Step(*facts)
             found, body = _read(connection, thread_id, step)
             if body and place == len(rows) - 1:
-                with contextlib.suppress(Exception):
-                    values = SavedValues().loads_typed(body).get("channel_values") or {}
+                values = _values(body)
             steps.append(found)
         [last] = connection.execute(_LAST, (thread_id,)).fetchone()
         return Saved(steps, int(last or 0), values)
@@ -105,8 +101,7 @@ async def steps_of_turn(database: Database, thread_id: str, turn: int) -> Saved:
                 continue
             found, body = _read(connection, thread_id, step)
             if body and place == len(line) - 1:
-                with contextlib.suppress(Exception):
-                    values = SavedValues().loads_typed(body).get("channel_values") or {}
+                values = _values(body)
             steps.append(found)
         [last] = connection.execute(_LAST, (thread_id,)).fetchone()
         return Saved(steps, int(last or 0), values)
@@ -125,10 +120,8 @@ async def last_saved(database: Database, thread_id: str) -> Saved:
         rows = connection.execute(_STEPS, (thread_id, int(last or 0) - _TRIED)).fetchall()
         for *facts, damaged in reversed(rows):
             found, body = _read(connection, thread_id, _unreadable(facts) if damaged else Step(*facts))
-            if body and not found.damaged:
-                with contextlib.suppress(Exception):
-                    values = SavedValues().loads_typed(body).get("channel_values") or {}
-                    return Saved([found], int(last), values)
+            if body and not found.damaged and (values := _values(body)):
+                return Saved([found], int(last), values)
         return Saved([], int(last or 0))
 
     return await database.look(look)
@@ -161,13 +154,12 @@ def _read(connection: sqlite3.Connection, thread_id: str, step: Step) -> tuple[S
     if row is None or row[3]:
         return SavedStep(step, damaged=True), None
     parent, kind, body, _ = row
-    records: list[TurnRecord] = []
-    whole = step.kind != "damaged"
-    for kind_added, value, damaged in connection.execute(_ADDED, (thread_id, parent)).fetchall() if parent else ():
-        try:
-            records += [] if damaged else cast(list[TurnRecord], SavedValues().loads_typed((kind_added, value)))
-        except Exception:
-            # Of another version, or of another program: the row has its checksum.
-            damaged = True
-        whole = whole and not damaged
-    return SavedStep(step, parent, records, damaged=not whole), (kind, body)
+    records, unreadable = added_turns(connection, SavedValues(), thread_id, parent)
+    return SavedStep(step, parent, records, damaged=unreadable or step.kind == "damaged"), (kind, body)
+
+
+def _values(body: tuple[str, bytes]) -> dict[str, Any]:
+    """Return the values of a serialized state; none when it cannot be read."""
+    with contextlib.suppress(Exception):
+        return SavedValues().loads_typed(body).get("channel_values") or {}
+    return {}

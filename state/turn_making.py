@@ -9,22 +9,15 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, NamedTuple, Protocol, cast, get_args
+from typing import Any, NamedTuple, cast, get_args
 
 from .db.checksums import checksum_mismatch_sql
+from .db.integrity import Deserializer
 from .db.tables import CHECKPOINTS, STEPS, TURNS, WRITES
-from .records import StepKind, TurnRecord
+from .records import CellStatus, StepKind, TurnRecord
 from .summaries import code_summary
-from .turn_row import SELECT_TURNS, CellStatus, TurnRow, read_turn_row
+from .turn_row import SELECT_TURNS, TurnRow, read_turn_row
 from .turn_sums import inherited_sums, turn_sums
-
-
-class Deserializer(Protocol):
-    """The serializer's reading half."""
-
-    def loads_typed(self, data: tuple[str, bytes]) -> Any:
-        """Return the value."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -45,6 +38,7 @@ _ADDED = (
     "AND checkpoint_ns = '' AND checkpoint_id = ? AND channel = 'turns' ORDER BY task_id, idx"
 )
 _LAST = "SELECT checkpoint_id FROM steps WHERE thread_id = ? ORDER BY step DESC LIMIT 1"
+_LATEST = f"SELECT turn, {checksum_mismatch_sql(STEPS)} FROM steps WHERE thread_id = ? ORDER BY step DESC"
 # From a checkpoint back to the first one: a checkpoint that names itself as an ancestor ends the recursion.
 _LINE = f"""
 WITH RECURSIVE line (checkpoint_id, parent, rank) AS (
@@ -81,6 +75,12 @@ def last_step(connection: sqlite3.Connection, thread_id: str) -> str | None:
     return str(row[0]) if row else None
 
 
+def turns_begun(connection: sqlite3.Connection, thread_id: str) -> int:
+    """Return the number of turns that a thread has begun, as its last intact step says; 0 without one."""
+    steps = connection.execute(_LATEST, (thread_id,))
+    return max(0, next((turn for turn, damaged in steps if not damaged), 0))
+
+
 def write_turn(
     connection: sqlite3.Connection, serde: Deserializer, thread_id: str, step: SavedAs, follows: str | None
 ) -> None:
@@ -95,7 +95,7 @@ def write_turn(
         if step.parent == follows and known and all(number <= step.turn for number in rows):
             row = rows.get(step.turn, TurnRow(step.turn))
             if not row.damaged:
-                added, _ = _added(connection, serde, thread_id, step.parent)
+                added, _ = added_turns(connection, serde, thread_id, step.parent)
                 row = _with_records(row, [one for one in added if one.get("number") == step.turn], step.created)
                 _put(connection, thread_id, _complete(connection, thread_id, row, step.values))
                 if any(record.get("restore", {}).get("cells") for record in added):
@@ -193,7 +193,7 @@ def derived_turns(
             if whole is not None:
                 records = _matched(records, whole, created)
                 continue
-        added, unreadable = _added(connection, serde, thread_id, parent)
+        added, unreadable = added_turns(connection, serde, thread_id, parent)
         records += [_Added(record, created, shared) for record in added]
         damaged |= {turn} if unreadable else set()
     rows = {number: TurnRow(number, damaged=True) for number in damaged}
@@ -250,10 +250,10 @@ def _state(connection: sqlite3.Connection, serde: Deserializer, thread_id: str, 
     return {}
 
 
-def _added(
+def added_turns(
     connection: sqlite3.Connection, serde: Deserializer, thread_id: str, parent: str | None
 ) -> tuple[list[TurnRecord], bool]:
-    """Return what the step after a checkpoint added to the turns, and whether some of it cannot be read."""
+    """Return what the step after the checkpoint `parent` added to the turns, and whether some of it cannot be read."""
     records: list[TurnRecord] = []
     damaged = False
     for kind, value, changed in connection.execute(_ADDED, (thread_id, parent)).fetchall() if parent else ():

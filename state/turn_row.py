@@ -1,12 +1,11 @@
 """The row of one turn: its times, sums, flags and first sentence, so that a run is shown without its checkpoints."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from .db.checksums import checksum_mismatch_sql
 from .db.tables import TURNS
-
-CellStatus = Literal["ok", "error", "timeout", "died"]
+from .records import CellStatus
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,13 @@
 
 import sqlite3
 
-from .db.checksums import checksum_mismatch_sql
 from .db.connection import Database
 from .db.corruption import from_both_ends
-from .db.tables import STEPS
 from .saved_values import SavedValues
-from .turn_making import derived_turns
+from .turn_making import derived_turns, turns_begun
 from .turn_row import SELECT_TURNS, TurnRow, read_turn_row
 
 __all__ = ["TurnRow", "TurnRows"]
-_LATEST_STEPS = f"SELECT turn, {checksum_mismatch_sql(STEPS)} FROM steps WHERE thread_id = ? ORDER BY step DESC"
 
 
 class TurnRows:
@@ -30,7 +27,7 @@ class TurnRows:
         """
 
         def look(connection: sqlite3.Connection) -> list[TurnRow]:
-            end = _turns(connection, thread_id)
+            end = turns_begun(connection, thread_id)
             return _rows(connection, thread_id, first, end if last is None else min(last, end))
 
         return await self._database.look(look)
@@ -42,13 +39,7 @@ class TurnRows:
 
     async def count(self, thread_id: str) -> int:
         """Return the number of turns. Raises StoreError."""
-        return await self._database.look(lambda connection: _turns(connection, thread_id))
-
-
-def _turns(connection: sqlite3.Connection, thread_id: str) -> int:
-    """Return the number of turns that the thread has begun, as its last step says."""
-    steps = connection.execute(_LATEST_STEPS, (thread_id,))
-    return max(0, next((turn for turn, damaged in steps if not damaged), 0))
+        return await self._database.look(lambda connection: turns_begun(connection, thread_id))
 
 
 def _rows(connection: sqlite3.Connection, thread_id: str, first: int, last: int) -> list[TurnRow]:

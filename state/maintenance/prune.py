@@ -7,12 +7,12 @@ import sqlite3
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from ..db.integrity import last_checkpoint
+from ..db.integrity import Deserializer, last_checkpoint
 from ..db.tables import CHECKPOINTS, STEPS, WRITES
 from ..errors import StoreError, ThreadExists
 from ..leases import Leases
 from ..records import Status
-from ..turn_making import Deserializer, rewrite_turns
+from ..turn_making import rewrite_turns
 from .delete import delete_run
 
 _OWNER = "CASE WHEN json_valid(CAST(metadata AS TEXT)) THEN json_extract(CAST(metadata AS TEXT), '$.run_id') END"

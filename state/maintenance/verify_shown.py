@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from ..db.checksums import checksum_mismatch_sql
 from ..db.corruption import from_both_ends, is_damage
-from ..db.tables import EXECUTIONS, STEPS, TURNS, Table
+from ..db.tables import EXECUTIONS, TURNS, Table
 from ..errors import CHANGED, MISSING
+from ..turn_making import turns_begun
 from .verify_context import Checking, size_of, unreadable
 
-_LATEST_STEPS = f"SELECT turn, {checksum_mismatch_sql(STEPS)} FROM steps WHERE thread_id = ? ORDER BY step DESC"
 _Kind = Literal["turn", "execution"]
 _NEEDS: dict[_Kind, str] = {
     "turn": "what is shown of turn {}{} without its steps",
@@ -56,8 +56,7 @@ def _check(checking: Checking, table: Table, kind: _Kind, thread_id: str, place:
 def _last_turn(connection: sqlite3.Connection, thread_id: str) -> int:
     """Return the turn of the thread's last step; 0 when that cannot be read."""
     try:
-        rows = connection.execute(_LATEST_STEPS, (thread_id,))
-        return next((turn for turn, damaged in rows if not damaged), 0)
+        return turns_begun(connection, thread_id)
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise

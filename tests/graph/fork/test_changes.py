@@ -10,7 +10,7 @@ from durable_rlm.graph.fork_edits import OWN_NAMES, variable_name
 from durable_rlm.kernel.inside.repl import KernelRepl
 from durable_rlm.kernel.session import KernelSpec
 from durable_rlm.nodes.prompts import REBOUND_NAMES
-from durable_rlm.state.call_journal import REVIEWER
+from durable_rlm.state.call_records import REVIEWER
 from durable_rlm.state.errors import UsageError
 from tests.graph.fork.homes import ANSWER, CELLS, step
 from tests.scripts import Asked, repl, write_script
