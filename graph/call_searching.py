@@ -11,12 +11,12 @@ import contextlib
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from ..state.call_search.file import SLOTS, DamagedFile, FileInUse, Marks, WordsFile, marks_in
 from ..state.call_search.filling import Read, is_of_home, read, touched_runs, write, write_runs
@@ -28,6 +28,7 @@ from ..state.db.reserve import is_nearly_full
 from ..state.errors import StoreError, UsageError
 from ..state.stores import Stores
 
+T = TypeVar("T")
 FILL_SECONDS = 1.5
 """Seconds for which a search reads what is new before it looks for anything."""
 LOOK_SECONDS = 0.2
@@ -35,6 +36,8 @@ LOOK_SECONDS = 0.2
 _MOST_CHARACTERS, _MOST_READING = 2_000_000, 0.5
 """Characters and seconds of reading after which the file is written."""
 _RUNS_AT_ONCE = 50
+_MOST_RUNS, _RUN_SECONDS = 200, 1.0
+"""Runs that one search for runs names, and the seconds in which it looks into their texts."""
 _PAUSE = 0.05
 _MOST_TRIES = 3
 _BETWEEN = "SELECT min(seq), max(seq) FROM calls WHERE thread_id = ?"
@@ -57,6 +60,18 @@ class SearchPage:
     def is_complete(self) -> bool:
         """True when all calls were read."""
         return self.indexed >= self.total
+
+
+@dataclass(frozen=True)
+class RunsFound:
+    """Results of a search for runs."""
+
+    names: list[str]
+    """The run that was touched last comes first."""
+    read: bool
+    """True when the questions and answers of all runs were read."""
+    more: bool
+    """True when there may be more runs than these among those that were read."""
 
 
 @dataclass
@@ -106,23 +121,49 @@ class CallSearch:
         """
         query, position = Query.of(words), _position(after)
         threads = None if thread is None else {thread} if isinstance(thread, str) else set(thread)
+
+        async def look() -> tuple[list[Hit], _Found]:
+            until = monotonic() + LOOK_SECONDS
+            hits: list[Hit] = []
+            if threads is None and after is None:
+                # The other half of the time is for calls.
+                hits = await self._runs(query, limit, until - LOOK_SECONDS / 2)
+            return hits, await self._calls(query, threads, position, limit, until)
+
         await self.fill(fill_for)
+        hits, found = await self._tried(look, fill_for)
+        indexed, total = await self.progress(threads)
+        return SearchPage([*hits, *found.hits], None if found.finished else str(found.position), indexed, total)
+
+    async def runs(self, words: str, *, fill_for: float | None = FILL_SECONDS) -> RunsFound:
+        """Return the runs whose question or answer has all `words`, as `search` understands them.
+
+        Raises UsageError for words that cannot be searched for, StoreError.
+        """
+        query = Query.of(words)
+        until = 0.0
+
+        async def look() -> list[Hit]:
+            nonlocal until
+            until = monotonic() + _RUN_SECONDS
+            return await self._runs(query, _MOST_RUNS, until)
+
+        read = await self.fill(fill_for)
+        hits = await self._tried(look, fill_for)
+        return RunsFound([hit.thread_id for hit in hits], read, len(hits) == _MOST_RUNS or monotonic() >= until)
+
+    async def _tried(self, look: Callable[[], Awaitable[T]], fill_for: float | None) -> T:
+        """Return what `look` finds, tried again when the file is damaged or in use."""
         await self._touch()
         for _ in range(_MOST_TRIES):
             try:
-                until = monotonic() + LOOK_SECONDS
-                hits = await self._runs(query, limit, until) if threads is None and after is None else []
-                found = await self._calls(query, threads, position, limit, until)
-                break
+                return await look()
             except DamagedFile:
                 await self._remove()
                 await self.fill(fill_for)
             except FileInUse:
                 await asyncio.sleep(_PAUSE)
-        else:
-            raise StoreError("The search could not be made: other processes change its file.", hint="Try it again.")
-        indexed, total = await self.progress(threads)
-        return SearchPage([*hits, *found.hits], None if found.finished else str(found.position), indexed, total)
+        raise StoreError("The search could not be made: other processes change its file.", hint="Try it again.")
 
     async def progress(self, thread: str | Collection[str] | None = None) -> tuple[int, int]:
         """Return how many calls, of all or of these runs, have been read for searches, and how many there are."""
@@ -259,8 +300,6 @@ class CallSearch:
     async def _runs(self, query: Query, limit: int, until: float) -> list[Hit]:
         """Return runs whose question or answer has the words, the one that was touched last first."""
         file = await self._words_file()
-        # The other half of the time is for calls.
-        until -= LOOK_SECONDS / 2
         hits: list[Hit] = []
         seen: set[str] = set()
         before: int | None = None

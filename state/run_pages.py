@@ -35,9 +35,9 @@ class Filter:
     status: str = ""
     """A saved status, or `busy`; empty: any. A run that no process runs any more is `stopped`."""
     words: Sequence[str] = ()
-    """Each must stand in the question or in the name, in any case of letters."""
-    found: Collection[str] | None = None
-    """The names of the only runs that are wanted; None: those with `words`."""
+    """Each must stand in the question or in the name, in any case of ASCII letters."""
+    found: Collection[str] = ()
+    """The names of runs that are wanted, too, where there are `words`: those in which a search has found them."""
     caller: str | None = None
     """The run whose sub-RLMs are wanted; None: runs that no other run has called."""
 
@@ -58,13 +58,10 @@ class Filter:
             case _:
                 parts.append("status = ?")
                 values.append(self.status)
-        if self.found is not None:
-            parts.append(_OF)
+        if words := self.words[:_MOST_WORDS]:
+            parts.append(f"({' AND '.join([_LIKE] * len(words))} OR {_OF})")
+            values += [f"%{_literal(word)}%" for word in words for _ in range(2)]
             values.append(_json(self.found))
-        else:
-            for word in self.words[:_MOST_WORDS]:
-                parts.append(_LIKE)
-                values += 2 * [f"%{_literal(word)}%"]
         return " AND ".join(parts), values
 
 

@@ -17,11 +17,12 @@ from ..frame import framed
 from ..home import PageHome, home_of
 from ..rendering import render
 from . import call
-from .document import number_in
+from .document import LOOK_AGAIN, number_in
 
 PAGE = 50
 """Calls on a page."""
-_FILL_SECONDS = 0.1
+FILL_SECONDS = 0.1
+"""Seconds for which a page reads what no search has read yet."""
 _KINDS = {"": "sub-calls", "llm": "to models", "rlm": "to sub-RLMs", "root": "to the root model"}
 _SORTS: dict[Order, str] = {
     "made": "as they were made",
@@ -138,12 +139,12 @@ async def _found(request: Request, home: PageHome, frame: dict[str, Any], words:
     search: CallSearch = searches_of(request, home)
     after = request.query_params.get("after")
     found: SearchPage = await search.search(
-        words, thread=frame["run"]["thread_id"], after=after, limit=PAGE, fill_for=_FILL_SECONDS
+        words, thread=frame["run"]["thread_id"], after=after, limit=PAGE, fill_for=FILL_SECONDS
     )
     response = render(request, "calls_found.html", **frame, found=found, words=words, first=after is None)
     if not found.is_complete:
         # A browser without scripts asks again, too.
-        response.headers["refresh"] = "1"
+        response.headers.update(LOOK_AGAIN)
     return response
 
 

@@ -9,10 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ....graph.call_searching import RunsFound
 from ....graph.run_pages import runs_now, runs_page
+from ....state.errors import UsageError
 from ....state.run_pages import Filter, Place
-from ..home import NoHome, home_of
+from ..home import NoHome, PageHome, home_of
 from ..rendering import render
+from .calls import FILL_SECONDS, begin_reading, searches_of
+from .document import LOOK_AGAIN
 
 STATUSES = {
     **{"busy": "running", "paused": "needs you", "answered": "answered", "stopped": "stopped"},
@@ -21,6 +25,7 @@ STATUSES = {
 """The statuses that the list can be filtered by, with their words."""
 _LONGEST = 200
 """Characters of the words that are searched for."""
+_NOTHING = RunsFound([], read=True, more=False)
 
 
 @dataclass
@@ -42,23 +47,40 @@ async def runs(request: Request) -> Response:
         caller = None if under is None else await home.queries.resolve(under)
     except NoHome:
         return render(request, "welcome.html")
-    wanted = Filter(status if status in STATUSES else "", words, caller=caller)
+    found = await _found(request, home, words)
+    wanted = Filter(status if status in STATUSES else "", words, found.names, caller)
     after, before = place_of(query.get("after")), place_of(query.get("before"))
     page = await runs_page(home.stores, wanted, after=after, before=before)
     chosen = {"status": wanted.status or None, "q": " ".join(words) or None, "under": caller}
     whole = not any(chosen.values()) and not after and not before
     if whole and not page.runs:
         return render(request, "welcome.html")
-    return render(
+    response = render(
         request,
         "runs.html",
         families=families(page.runs),
+        found=found,
         now=await runs_now(home.stores) if whole else None,
         chosen=chosen,
         statuses=STATUSES,
         newer=text_of_place(page.newer),
         older=text_of_place(page.older),
     )
+    if not found.read:
+        response.headers.update(LOOK_AGAIN)
+    return response
+
+
+async def _found(request: Request, home: PageHome, words: Sequence[str]) -> RunsFound:
+    """Return the runs in whose questions and answers a search finds the words, as far as it has read them."""
+    if not words:
+        return _NOTHING
+    begin_reading(request, home)
+    try:
+        return await searches_of(request, home).runs(" ".join(words), fill_for=FILL_SECONDS)
+    except UsageError:
+        # Neither letters nor digits: they may stand in a question or a name all the same.
+        return _NOTHING
 
 
 def families(found: Sequence[dict[str, Any]]) -> list[Family]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from durable_rlm.graph.call_searching import CallSearch
 from durable_rlm.state.db.connection import connect
 from durable_rlm.state.errors import StoredDataDamaged
 from durable_rlm.state.home_access import DATABASE
@@ -129,13 +130,31 @@ async def test_a_running_run_says_how_far_it_is_and_what_it_may_take(own_home: P
         ("q=waits-for", {"waits-for-code", "waits-for-calls"}),
         ("q=may+code", {"waits-for-code"}),
         ("q=100%25", set()),
-        ("q=may&status=answered", set()),
+        ("q=may&status=answered", {"contracts", "stricter"}),
+        ("q=can+be+ended", {"contracts", "stricter"}),
+        ("q=AGREEMENT&status=answered", {"contracts", "stricter"}),
+        ("q=agreement&status=failed", set()),
+        ("q=%25", {"hostile"}),
     ],
 )
-async def test_runs_are_found_by_status_and_by_words_of_question_and_name(
+async def test_runs_are_found_by_status_and_by_words_of_question_name_and_answer(
     page: Page, query: str, names: set[str]
 ) -> None:
     assert set(rows(await page.get(f"/?{query}"))) == names
+
+
+async def test_a_list_by_words_says_that_answers_are_still_being_read_and_is_asked_for_again(
+    own_page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fill(self: CallSearch, seconds: float | None = None) -> bool:
+        return False
+
+    monkeypatch.setattr(CallSearch, "fill", fill)
+    screen = await own_page.get("/?q=agreement")
+    assert "Answers are still being read" in screen.text and screen.headers["refresh"] == "1"
+    monkeypatch.undo()
+    screen = await own_page.get("/?q=agreement")
+    assert "still being read" not in screen.text and "refresh" not in screen.headers
 
 
 @pytest.fixture(scope="module")
