@@ -13,13 +13,14 @@ from ..state.turn_rows import TurnRow
 PARTS = 4_000
 """Parts of a run's time in which calls are counted."""
 MOST_CHILDREN = 400
+_ALWAYS = (float("-inf"), float("inf"))
 _CHILD = (
     "thread_id, substr(question, 1, 200), status, turns, created, updated, "
     "(SELECT depth FROM children WHERE children.thread_id = threads.thread_id)"
 )
 _CHILDREN = (
     f"{BELOW} SELECT {_CHILD} FROM threads WHERE thread_id IN below AND status != '{DELETED}' "
-    "AND (created, thread_id) > (?, ?) ORDER BY created, thread_id LIMIT ?"
+    "AND (created, thread_id) > (?, ?) AND created <= ? AND updated >= ? ORDER BY created, thread_id LIMIT ?"
 )
 _COUNT = f"{BELOW} SELECT count(*) FROM threads WHERE thread_id IN below AND status != '{DELETED}'"
 _FORKS = f"""
@@ -55,7 +56,7 @@ class RunTimes:
     """One for every turn; damaged ones have no times."""
     executions: Sequence[Execution]
     children: Sequence[ChildRun]
-    """The first 400 of them."""
+    """Those of this time, the first 400 of them."""
     flights: Sequence[tuple[float, float, int]]
     """Sub-calls under way: from, until, and how many began and ended at these times."""
 
@@ -64,15 +65,14 @@ async def run_times(stores: Stores, row: Thread, *, alive: bool, first: int = 1,
     """Return the times of a run, or of its turns `first` to `last`. Raises StoreError."""
     turns = await stores.turn_rows.page(row.thread_id, first, last)
     executions = [one for one in await stores.executions.of(row.thread_id) if not one.damaged]
-    children = await children_page(stores, row.thread_id, most=MOST_CHILDREN)
     moments = [at for turn in turns for at in _moments(turn)]
     part = first > 1 or last is not None
     begin = min(moments if part and moments else [row.created, *moments])
     end: float = max([*moments, begin + 0.001, *([] if part else [row.updated])])
     if alive and not part:
         end = max(end, stores.threads.now())
-    if part:
-        children = [one for one in children if one.updated >= begin and one.created <= end]
+    within = (begin, end) if part else _ALWAYS
+    children = await children_page(stores, row.thread_id, most=MOST_CHILDREN, within=within)
     flights = await calls_under_way(stores.database, row.thread_id, begin, end, PARTS)
     width = (end - begin) / PARTS
     spans = [(begin + one * width, begin + (other + 1) * width, count) for one, other, count in flights]
@@ -85,13 +85,18 @@ def _moments(turn: TurnRow) -> list[float]:
 
 
 async def children_page(
-    stores: Stores, thread_id: str, after: tuple[float, str] = (0.0, ""), *, most: int
+    stores: Stores,
+    thread_id: str,
+    after: tuple[float, str] = (0.0, ""),
+    *,
+    most: int,
+    within: tuple[float, float] = _ALWAYS,
 ) -> list[ChildRun]:
     """Return the sub-RLMs below a run, the oldest first, from behind `after` on (when one was created, and its name).
 
-    Raises StoreError.
+    `within`: only those that were under way between two times. Raises StoreError.
     """
-    rows = await stores.database.read(_CHILDREN, (thread_id, *after, most))
+    rows = await stores.database.read(_CHILDREN, (thread_id, *after, within[1], within[0], most))
     return [
         ChildRun(str(name), str(question), str(status), int(turns), float(created), float(updated), int(depth or 0))
         for name, question, status, turns, created, updated, depth in rows

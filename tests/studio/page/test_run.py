@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from durable_rlm.graph import run_times
 from durable_rlm.state.db.connection import connect
 from durable_rlm.state.home_access import DATABASE
 from durable_rlm.studio.page.background import Work
@@ -101,6 +102,19 @@ async def test_sub_rlms_are_in_the_picture_and_in_a_list(page: Page) -> None:
     assert "2 sub-RLMs" in screen.find("//svg[@class='strip']/@aria-label")[0]
     child = await page.get(children[0])
     assert child.links["tree"] == "/runs/tree"
+
+
+async def test_the_picture_of_some_turns_has_their_sub_rlms_however_many_were_before(
+    own_page: Page, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The one that was made first has ended long before the turn.
+    first = "thread_id = (SELECT thread_id FROM threads JOIN children USING (thread_id) ORDER BY created LIMIT 1)"
+    with closing(connect(own_home / DATABASE)) as connection:
+        connection.execute(f"UPDATE threads SET created = 1.0, updated = 2.0 WHERE {first}")
+    monkeypatch.setattr(run_times, "MOST_CHILDREN", 1)
+    screen = await own_page.get("/runs/tree?from=1&to=2")
+    drawn = screen.find("//svg[@class='strip']//a[contains(@aria-label, 'Sub-RLM')]/@href")
+    assert len(drawn) == 1
 
 
 @pytest.mark.parametrize(
