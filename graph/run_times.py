@@ -75,7 +75,8 @@ async def run_times(stores: Stores, row: Thread, *, alive: bool, first: int = 1,
     children = await children_page(stores, row.thread_id, most=MOST_CHILDREN, within=within)
     flights = await calls_under_way(stores.database, row.thread_id, begin, end, PARTS)
     width = (end - begin) / PARTS
-    spans = [(begin + one * width, begin + (other + 1) * width, count) for one, other, count in flights]
+    # In the part in which some calls end, others begin: they were not under way together.
+    spans = [(begin + one * width, begin + max(other, one + 1) * width, count) for one, other, count in flights]
     return RunTimes(begin, end, alive and not part, turns, executions, children, spans)
 
 

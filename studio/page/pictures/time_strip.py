@@ -44,7 +44,7 @@ class Strip:
     pauses: list[str]
     """The folded pauses, the longest ones first."""
     most: int
-    """The most calls that were under way at the same time."""
+    """The most calls that were under way within one part of the width: of short ones, more than at any one time."""
     rows: int
     """The number of rows of bars that are drawn."""
     failed: bool
@@ -71,14 +71,13 @@ def time_strip(times: RunTimes, href: Href, thread: str, scale: Scale | None = N
         *_zooms(times, scale, href, thread),
     ]
     pauses = [fold.why for fold in sorted(scale.folds, key=lambda fold: -fold.seconds)]
-    said = _said(times, scale, most)
+    said = _said(times, scale)
     failed = any(map(_is_failed, times.turns))
     return Strip(picture("strip", said, height, drawn, linked=True), said, pauses, most, shown, failed)
 
 
-def _said(times: RunTimes, scale: Scale, most: int) -> str:
+def _said(times: RunTimes, scale: Scale) -> str:
     parts = [f"{counted(len(times.turns), 'turn')}, {span(scale.seconds)} drawn"]
-    parts += [f"at most {counted(most, 'call')} at once"] if most else []
     parts += [counted(len(times.children), "sub-RLM")] if times.children else []
     return ", ".join(parts)
 
@@ -143,7 +142,7 @@ def _in_flight(times: RunTimes, scale: Scale) -> list[int]:
     for begin, until, count in times.flights:
         low, high = (min(BINS - 1, int(scale(at) / 100 * BINS)) for at in (begin, until))
         changes[low] += count
-        changes[high + 1] -= count
+        changes[max(high, low + 1)] -= count
     found: list[int] = []
     now = 0
     for change in changes[:BINS]:

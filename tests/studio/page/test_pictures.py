@@ -72,9 +72,15 @@ def test_a_picture_says_in_words_what_it_shows() -> None:
     child = ChildRun("child", "half <b>", "answered", 2, 5.0, 9.0, 1)
     strip = time_strip(times(turn(1, 0.0), flights=[(5.0, 8.0, 3), (6.0, 9.0, 2)], children=[child]), href, "run")
     assert (strip.most, strip.rows) == (5, 1)
-    assert strip.said == "1 turn, 10 s drawn, at most 5 calls at once, 1 sub-RLM"
+    assert strip.said == "1 turn, 10 s drawn, 1 sub-RLM"
     assert f'aria-label="{strip.said}"' in strip.drawn
     assert "half &lt;b&gt;" in strip.drawn
+
+
+def test_calls_that_follow_each_other_are_not_counted_together() -> None:
+    strip = time_strip(times(turn(1, 0.0), flights=[(2.0, 5.0, 8), (5.0, 8.0, 8)]), href, "run")
+    assert strip.most == 8
+    assert strip.drawn.count("8 calls under way") == 1
 
 
 def test_a_thousand_turns_are_no_more_than_a_screen_has_pixels() -> None:
