@@ -14,6 +14,7 @@ import pytest
 
 from durable_rlm import Runner
 from durable_rlm.studio.main import main
+from durable_rlm.studio.page.export import inputs
 from tests.contract.in_memory_kernel import MemoryKernels
 from tests.scripts import repl, write_script
 
@@ -132,6 +133,16 @@ def test_calls_beyond_a_number_are_left_out_and_said(
     assert (found["turns"], found["calls"], found["calls_left_out"], found["documents"]) == (3, 1, 1, 4)
     assert "1 call left out: --most-calls has more." in printed.err
     assert "… 1 more call" in html
+
+
+def test_parts_of_documents_that_are_left_out_are_said(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inputs, "MOST_OF_ONE", 10)
+    exported(home, tmp_path / "key.html")
+    assert (
+        "left out of the page: of a document it has the first 200 KB, of all of them 5 MB." in capsys.readouterr().err
+    )
 
 
 def test_an_existing_file_is_replaced_and_a_pipe_gets_it_too(

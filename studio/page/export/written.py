@@ -84,7 +84,8 @@ def _say(done: "Exporting") -> None:
     if (left := done.calls - done.shown_calls) > 0:
         say(f"{counted(left, 'call')} left out: --most-calls has more.", whole=True)
     if done.left_out:
-        say(f"{megabytes(done.left_out)} of the input left out: a page has its first 5 MB.", whole=True)
+        bounds = "of a document it has the first 200 KB, of all of them 5 MB"
+        say(f"{megabytes(done.left_out)} of the input left out of the page: {bounds}.", whole=True)
     if not done.inputs:
         say(
             "The input, and what models were sent, are left out; outputs, answers and variables may still quote them.",
