@@ -140,9 +140,8 @@ def test_parts_of_documents_that_are_left_out_are_said(
 ) -> None:
     monkeypatch.setattr(inputs, "MOST_OF_ONE", 10)
     exported(home, tmp_path / "key.html")
-    assert (
-        "left out of the page: of a document it has the first 200 KB, of all of them 5 MB." in capsys.readouterr().err
-    )
+    said = "left out of the page: of a document it has the first 200 KB, of all of them 5 MB."
+    assert said in capsys.readouterr().err
 
 
 def test_an_existing_file_is_replaced_and_a_pipe_gets_it_too(

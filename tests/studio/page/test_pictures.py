@@ -116,7 +116,7 @@ def test_spending_is_drawn_against_the_limit_that_is_nearest() -> None:
 
 
 @pytest.mark.parametrize(("lost", "why"), [(0, ""), (3, "estimated for lost calls or ")])
-def test_what_is_in_no_turn_yet_is_said_beside_what_turns_have_spent(lost: int, why: str) -> None:
+def test_spending_that_is_in_no_turn_yet_is_said_beside_that_of_turns(lost: int, why: str) -> None:
     found = times(turn(1, 0.0, cost=0.5))
     whole = spend_picture(found, Scale(found), {"max_cost": 2.0}, {"cost_usd": 0.75, "uncertain_calls": lost})
     assert whole is not None
