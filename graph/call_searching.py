@@ -185,13 +185,16 @@ class CallSearch:
         """
         until = None if seconds is None else monotonic() + seconds
         async with self._filling:
-            checked = False
+            checked, damaged = False, 0
             while True:
                 try:
                     checked = checked or await self._check()
                     if await self._step() and await self._step_of_runs():
                         return True
-                except DamagedFile:
+                except DamagedFile as fault:
+                    damaged += 1
+                    if damaged == _MOST_TRIES:
+                        raise StoreError(f"The file of words is damaged each time that it is made: {fault}.") from fault
                     await self._remove()
                 except FileInUse:
                     await asyncio.sleep(_PAUSE)

@@ -18,7 +18,8 @@ from durable_rlm.graph.maintenance import delete_runs
 from durable_rlm.state.budget import Limits
 from durable_rlm.state.call_records import Entry, Outcome
 from durable_rlm.state.call_search import filling
-from durable_rlm.state.errors import UsageError
+from durable_rlm.state.call_search.file import DamagedFile
+from durable_rlm.state.errors import StoreError, UsageError
 from durable_rlm.state.home_size import SEARCH_FILE
 from durable_rlm.state.open_home import open_home
 from durable_rlm.state.stores import Stores
@@ -171,6 +172,20 @@ async def test_a_missing_or_damaged_file_is_made_again(tmp_path: Path, stores: S
                 path.with_name(f"{path.name}{end}").unlink(missing_ok=True)
             path.write_bytes(damage)
             assert len(await places(search, "prompt")) == 1
+
+
+async def test_a_file_that_is_damaged_each_time_is_an_error_in_words(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await call(stores, "t", 1, "prompt", "answer")
+
+    def write(*_: object) -> None:
+        raise DamagedFile("the disk is worn")
+
+    monkeypatch.setattr(call_searching, "write", write)
+    async with CallSearch(stores) as search:
+        with pytest.raises(StoreError, match="damaged each time that it is made: the disk is worn"):
+            await search.fill()
 
 
 async def test_a_file_that_claims_what_the_texts_do_not_say_is_not_believed(tmp_path: Path, stores: Stores) -> None:
