@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from durable_rlm.state.db.connection import connect
 from durable_rlm.state.home_access import DATABASE
@@ -120,6 +120,23 @@ async def test_a_killed_run_is_stopped_on_the_page_although_nothing_is_saved(liv
         holder.wait()
     await expect(page.locator("section.running")).to_have_count(0)
     await expect(page.locator("tr:has(a.main[href='/runs/failed']) .status")).to_have_text("stopped")
+
+
+async def test_a_server_that_does_not_answer_is_asked_again_now_and_then(live_home: Path, view: Views) -> None:
+    page = await (await view(live_home)).open()
+
+    async def lost(route: Route) -> None:
+        await (route.abort() if route.request.resource_type == "fetch" else route.continue_())
+
+    await page.route("**/*", lost)
+    async with page.expect_event("requestfailed"):
+        answered(live_home, "failed", 81)
+    began = time.monotonic()
+    async with page.expect_event("requestfailed"):
+        await expect(page.locator("#connection")).to_contain_text("does not answer")
+    assert time.monotonic() - began > 1.5
+    await page.unroute("**/*")
+    await expect(turns(page, "failed")).to_have_text("81")
 
 
 async def test_the_first_run_of_a_home_appears(saved_home: Path, tmp_path: Path, view: Views) -> None:

@@ -4,6 +4,7 @@ import { become, inUse, keepingFocus } from "./swap.js";
 import { show } from "./times.js";
 
 const LEAST = 150; // milliseconds between two fetches, and at least twice as long as one takes
+const LOST = 2000; // until a page whose server does not answer is fetched again
 const SOON = 700; // until a page that waits for something to be worked out is fetched again
 const PRESENT = 30_000; // after which a tab says again that it is there
 
@@ -53,6 +54,7 @@ const refresh = async () => {
   fetching = true;
   again = false;
   const began = performance.now();
+  let least = LEAST;
   try {
     const answer = await fetch(location.href, { headers: { accept: "text/html" } });
     const fresh = parsed(await answer.text());
@@ -65,8 +67,9 @@ const refresh = async () => {
   } catch {
     notice("The server of this page does not answer. It shows what was known last.");
     again = true;
+    least = LOST;
   }
-  const wait = Math.max(LEAST, 2 * (performance.now() - began));
+  const wait = Math.max(least, 2 * (performance.now() - began));
   setTimeout(() => {
     fetching = false;
     if (again) refresh();
