@@ -1,5 +1,7 @@
 """Texts as HTML. Every text is data: characters that hide, move or reorder others are shown by their numbers."""
 
+import re
+
 from markupsafe import Markup, escape
 
 from ..terminal.escape import HOSTILE
@@ -7,22 +9,22 @@ from ..terminal.escape import escape as escape_hostile
 
 LONGEST = 40_000
 """The most characters of a text that a page shows at once."""
-_NAMED = Markup('<span class="esc" title="U+{0:04X}">\\u{0:04x}</span>')
 
 
 def shown(text: object, most: int = LONGEST) -> Markup:
     """Return a text as HTML, cut after `most` characters, which the last words then say."""
     whole = str(text)
     text = whole[:most].replace("\r\n", "\n")
-    parts: list[Markup] = []
-    at = 0
-    for found in HOSTILE.finditer(text):
-        parts += [escape(text[at : found.start()]), _NAMED.format(ord(found[0]))]
-        at = found.end()
-    parts.append(escape(text[at:]))
+    # None of these characters is one that HTML escapes.
+    html = Markup(HOSTILE.sub(_named, str(escape(text))))
     if len(whole) > most:
-        parts.append(Markup('<span class="cut">… {} more characters</span>').format(f"{len(whole) - most:,}"))
-    return Markup("").join(parts)
+        html += Markup('<span class="cut">… {} more characters</span>').format(f"{len(whole) - most:,}")
+    return html
+
+
+def _named(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f'<span class="esc" title="U+{code:04X}">\\u{code:04x}</span>'
 
 
 def plain(text: object, most: int = 160) -> str:

@@ -1,9 +1,8 @@
-"""Markdown and source code as HTML without styles, scripts, pictures or HTML of their own."""
+"""Markdown as HTML without styles, scripts, pictures or HTML of their own."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -13,16 +12,9 @@ from ...matching.markers import MARKER
 from ..terminal.escape import HOSTILE, escape
 from .escaped import shown
 
-if TYPE_CHECKING:
-    from pygments.lexer import Lexer
-
 LONGEST = 200_000
-"""The most characters of a text that are read as Markdown or as code."""
+"""The most characters of a text that are read as Markdown."""
 _LINK = re.compile(r"https?://|#")
-_COLOURED = frozenset(
-    ["k", "kn", "kd", "kc", "ow", "mi", "mf", "s", "s1", "s2", "sa", "sd", "si", "se", "c1", "nb", "nf", "nc"]
-)
-"""Classes of Pygments that have a colour here, behind `hl-`: its names are too short to share a sheet with others."""
 _KEPT = "\n\t"
 
 
@@ -75,37 +67,3 @@ def with_citations(text: str, cited: Callable[[str], Markup], most: int = 1_000)
         for place, part in enumerate(MARKER.split(text[:most]))
     ]
     return Markup("").join([*parts, shown(text[most:], 0)] if len(text) > most else parts)
-
-
-@lru_cache(1)
-def _python() -> "Lexer":
-    from pygments.lexers.python import PythonLexer
-
-    return PythonLexer(stripnl=False)
-
-
-@lru_cache(maxsize=200)
-def code_lines(source: str) -> tuple[Markup, ...]:
-    """Return Python code as HTML, line by line, coloured by classes that begin with `hl-`."""
-    from pygments import lex
-    from pygments.token import STANDARD_TYPES
-
-    lines: list[list[Markup]] = [[]]
-    for kind, value in lex(source[:LONGEST], _python()):
-        while kind not in STANDARD_TYPES and kind.parent is not None:
-            kind = kind.parent
-        name = STANDARD_TYPES.get(kind, "")
-        for at, part in enumerate(value.split("\n")):
-            if at:
-                lines.append([])
-            if part:
-                lines[-1].append(_coloured(name, part))
-    while len(lines) > 1 and not lines[-1]:
-        lines.pop()
-    return tuple(Markup("").join(parts) for parts in lines)
-
-
-def _coloured(name: str, text: str) -> Markup:
-    if name not in _COLOURED:
-        return shown(text)
-    return Markup('<span class="hl-{}">{}</span>').format(name, shown(text))

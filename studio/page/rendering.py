@@ -15,7 +15,8 @@ from starlette.responses import HTMLResponse
 from ...state.wording import counted, megabytes
 from . import numbers
 from .escaped import line, shown, with_code
-from .markup import code_lines, markdown
+from .markup import markdown
+from .python_code import code_lines
 
 STATIC = Path(__file__).parent / "static"
 STYLES = (

@@ -20,7 +20,7 @@ from ..approval.requests import Kind, purpose
 from ..terminal.escape import HOSTILE
 from .escaped import shown
 from .home import PageHome
-from .markup import code_lines
+from .python_code import code_lines
 
 CALLS_A_PAGE = 20
 _MOST_LINES = 5_000
