@@ -16,13 +16,17 @@ LONGEST = 200_000
 """The most characters of a text that are read as Markdown."""
 _LINK = re.compile(r"https?://|#")
 _KEPT = "\n\t"
+_CUT = Markup("<p>{}</p>")
 
 
 @lru_cache(1)
 def _reader() -> MarkdownIt:
     reader = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable("table")
-    reader.disable(["image", "html_block", "html_inline"])
+    # Definitions of links, which are not shown, can say whatever they like.
+    reader.disable(["image", "html_block", "html_inline", "reference"])
     reader.validateLink = lambda url: bool(_LINK.match(url))
+    # As it was written: what is decoded may look like another address.
+    reader.normalizeLinkText = lambda link: link
     return reader
 
 
@@ -31,10 +35,10 @@ def markdown(text: str, cited: Callable[[str], Markup] | None = None) -> Markup:
 
     `cited` returns what stands in place of the marker of a citation, given its number; empty where it cites nothing.
     """
-    visible = HOSTILE.sub(lambda found: found[0] if found[0] in _KEPT else escape(found), text[:LONGEST])
     reader = _reader()
-    tokens = reader.parse(visible)
+    tokens = reader.parse(_visible(text[:LONGEST]))
     for token in tokens:
+        _reveal(token)
         # The alignment of a table's cells, which the policy of the page forbids as a style.
         token.attrs.pop("style", None)
         for child in token.children or ():
@@ -42,7 +46,21 @@ def markdown(text: str, cited: Callable[[str], Markup] | None = None) -> Markup:
                 child.attrSet("rel", "noreferrer noopener")
         if cited and token.children:
             token.children = list(_with_citations(token.children, cited))
-    return Markup(reader.renderer.render(tokens, reader.options, {}))
+    html = Markup(reader.renderer.render(tokens, reader.options, {}))
+    return html + _CUT.format(shown(text[LONGEST:], 0)) if len(text) > LONGEST else html
+
+
+def _visible(text: str) -> str:
+    return HOSTILE.sub(lambda found: found[0] if found[0] in _KEPT else escape(found), text)
+
+
+def _reveal(token: Token) -> None:
+    """Escape in a token what Markdown has decoded: `&#x202e;` is a character that hides or reorders others, too."""
+    # The language of a block of code has no use here.
+    token.content, token.info = _visible(token.content), ""
+    token.attrs = {name: _visible(one) if isinstance(one, str) else one for name, one in token.attrs.items()}
+    for child in token.children or ():
+        _reveal(child)
 
 
 def _with_citations(tokens: Sequence[Token], cited: Callable[[str], Markup]) -> Iterator[Token]:
