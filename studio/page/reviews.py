@@ -28,6 +28,8 @@ _TURNS_BACK = 3
 _LEAST_SHARED, _MOST_SHARED = 20, 2_000
 _MOST_EDITED = 200_000
 """Characters of an editable text beyond which it is edited by the command line."""
+MOST_CODE = 1_000_000
+"""Characters of code, or of an answer, that are shown: more than a reply of a model has."""
 MOST_SHOWN = 40_000
 """Characters of each text of a call that are shown."""
 
@@ -81,7 +83,9 @@ async def shown_request(home: PageHome, request: WaitingAction, page: int) -> Sh
     if request.name == "execute_code" and isinstance(code, str):
         return _code(request, code, await cell_before(home, request.thread_id, request.turn))
     if not request.count:
-        return ShownRequest(request, purpose(request), warnings=(), editable=_editable(request))
+        answer = request.args.get("answer")
+        said = _too_long(answer) if isinstance(answer, str) else ""
+        return ShownRequest(request, purpose(request), warnings=[said] if said else (), editable=_editable(request))
     try:
         return await _calls(home, request, page)
     except StoreError as error:
@@ -124,18 +128,25 @@ def _shared(prompts: Sequence[str]) -> str:
 
 def _code(request: WaitingAction, code: str, before: tuple[int, str] | None) -> ShownRequest:
     seen = marked(code.rstrip("\r\n"), code=True)
-    said = [warning(seen.hidden), lookalike_warning(lookalikes(seen.text))]
+    said = [warning(seen.hidden), lookalike_warning(lookalikes(seen.text)), _too_long(code)]
     if request.args.get("unsandboxed"):
         said.append("NOT SANDBOXED: this code can read, change and send whatever you can.")
     return ShownRequest(
         request=request,
         purpose=purpose(request),
         warnings=[one for one in said if one],
-        code=code_lines(code),
+        code=code_lines(code, MOST_CODE),
         difference=_difference(before[1], code) if before else (),
         before=before[0] if before else None,
         editable=_editable(request),
     )
+
+
+def _too_long(text: str) -> str:
+    """Return a warning about a text that is too long to be shown whole; empty for others."""
+    if len(text) <= MOST_CODE:
+        return ""
+    return f"Only the first {MOST_CODE:,} of {len(text):,} characters are shown. `rlm review` shows all of them."
 
 
 def _difference(before: str, now: str) -> list[tuple[str, Markup]]:

@@ -17,7 +17,7 @@ from ..forms import field, problem_of, program_of, read_form, to_run
 from ..frame import framed, thread_of
 from ..home import PageHome, home_of
 from ..rendering import render
-from ..reviews import CALLS_A_PAGE, MOST_SHOWN, ShownRequest, decision_flags, facts_of, shown_request
+from ..reviews import CALLS_A_PAGE, MOST_CODE, MOST_SHOWN, ShownRequest, decision_flags, facts_of, shown_request
 
 _MOST_WORDS = 100_000
 
@@ -96,6 +96,7 @@ async def _shown(
         last=last,
         per=CALLS_A_PAGE,
         most_shown=MOST_SHOWN,
+        most_written=MOST_CODE,
         problem=problem,
         typed=typed or {},
         facts_of=facts_of,

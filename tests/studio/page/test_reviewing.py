@@ -137,3 +137,21 @@ async def test_the_buttons_of_a_spent_budget_say_what_they_do(tmp_path: Path) ->
         assert buttons["approve"] == "Answer now, with what it has"
         assert buttons["reject"] == "Stop it"
         assert screen.find("//details[@open]/summary/text()") == ["Raise the limit, and go on"]
+
+
+async def test_a_part_of_code_that_is_not_shown_is_warned_of(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reviews, "MOST_CODE", 20)
+    screen = await page.get("/runs/waits-for-code/review")
+    assert "Only the first 20 of 51 characters are shown" in screen.text
+    assert "… 31 more characters" in screen.text
+
+
+async def test_an_answer_is_there_as_it_was_written_too(own_home: Path, tmp_path: Path, own_page: Page) -> None:
+    said = "Yes.\n\n```hidden words\ncode\n```\n" + "a" * 250_000 + " and no"
+    model = write_script(tmp_path / "final.py", [repl(f"FINAL({said!r})")])
+    async with Runner.open(own_home, kernels=MemoryKernels()) as runner:
+        await runner.run("Which?", model=model, thread="final", approve=["final"])
+    screen = await own_page.get("/runs/final/review")
+    [written] = screen.find("//form//details[summary='As it was written']/pre")
+    assert written.text_content() == said
+    assert "more characters" in screen.find("//div[@class='prose clip']")[0].text_content()
