@@ -58,6 +58,21 @@ async def test_a_decision_of_one_tab_is_not_overruled_by_another(own_home: Path,
     assert [run["status"] for run in runs(own_home) if run["thread_id"] == "waits-for-code"] == ["answered"]
 
 
+async def test_another_request_does_not_come_under_the_hand_of_a_reviewer(own_home: Path, view: Views) -> None:
+    there = await view(own_home)
+    page, other = await there.open("/runs/waits-for-code/review"), await there.open("/runs/waits-for-code/review")
+    await other.get_by_label("Your words").fill("Something else.")
+    await other.get_by_role("button", name="Reject").click()
+    await page.bring_to_front()
+    await expect(page.locator("#connection")).to_contain_text("does not wait any more")
+    # The next cell waits now; what is under the hand is still what was read.
+    await other.goto(f"{there.server.url}/runs/waits-for-code/review")
+    await expect(other.locator("ol.code")).to_contain_text("FINAL", timeout=30_000)
+    await expect(page.locator("ol.code")).to_contain_text("llm_query_batched")
+    await page.get_by_role("button", name="Approve").click()
+    await expect(page.get_by_role("alert")).to_contain_text("Nothing was decided")
+
+
 async def test_everything_can_be_done_without_scripts(own_home: Path, view: Views, browser: Browser) -> None:
     there = await view(own_home)
     state = await there.context.storage_state()

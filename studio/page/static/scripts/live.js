@@ -19,8 +19,14 @@ const notice = (text) => {
   if (line.textContent !== text) line.textContent = text;
 };
 
+// What a reader is about to decide stays as it was read: another request must not come under the hand.
+const asked = (within) => [...within.querySelectorAll("input[name=shown]")].map((one) => one.value).join();
+const isOutdated = (here, there) => Boolean(asked(here)) && asked(here) !== asked(there);
+
+// Returns a sentence for the reader when something was left as it was; empty otherwise.
 const swap = (fresh) => {
   left = false;
+  let said = "";
   const now = new Map(regions(fresh).map((one) => [one.id, one]));
   const old = regions();
   // Another kind of page: a first run has appeared, or a run has gone.
@@ -30,6 +36,10 @@ const swap = (fresh) => {
     for (const [here, there] of pairs) {
       const html = there.outerHTML;
       if (!other && sent.get(here.id) === html) continue;
+      if (isOutdated(here, there)) {
+        said = "What is shown here does not wait any more. Load the page again to see what does.";
+        continue;
+      }
       if (inUse(here)) {
         left = true;
         continue;
@@ -41,6 +51,7 @@ const swap = (fresh) => {
     }
   });
   document.title = fresh.title;
+  return said;
 };
 
 // A fact that takes a while is worked out beside the page, and no event tells when it is there.
@@ -59,10 +70,10 @@ const refresh = async () => {
     const answer = await fetch(location.href, { headers: { accept: "text/html" } });
     const fresh = parsed(await answer.text());
     if (answer.ok) {
-      swap(fresh);
+      const said = swap(fresh);
       document.body.dataset.mark = fresh.body.dataset.mark ?? "";
       document.documentElement.dataset.fresh = `${Date.now()} ${document.body.dataset.mark}`;
-      notice("");
+      notice(said);
     } else notice(fresh.querySelector("h1 + p, main h1, p")?.textContent.trim() ?? "");
   } catch {
     notice("The server of this page does not answer. It shows what was known last.");
