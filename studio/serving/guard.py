@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
+from .peer import is_of_another_user
 from .request_policy import (
     Allowed,
     Rejected,
@@ -67,7 +68,9 @@ class Guard:
         head = _head_of(scope)
         page = is_page(head.path, self._pages)
         if page and head.method == "GET" and (given := _Credentials.of(scope)):
-            return await _enter(head, given, access)(scope, receive, _with_headers(send, studio=False))
+            return await _enter(head, given, access, scope.get("client"))(
+                scope, receive, _with_headers(send, studio=False)
+            )
         judgement = authorize(head, access, self._pages)
         send = _with_headers(send, from_hosted_studio(head, access))
         match judgement:
@@ -117,10 +120,12 @@ class _Credentials:
         return cls(tokens, tickets, others) if tokens or tickets else None
 
 
-def _enter(head: RequestHead, given: _Credentials, access: Access) -> ASGIApp:
+def _enter(head: RequestHead, given: _Credentials, access: Access, client: tuple[str, int] | None) -> ASGIApp:
     """Return the answer to a page's URL that lets in: a session begins, and the URL shows the token no longer."""
+    # Another user may have seen the ticket in the command line of the browser, and be faster than it.
+    tickets = [] if given.tickets and is_of_another_user(client, head.server) else given.tickets
     refused = refused_host(head, access) or refused_origin(head, access)
-    if refused is None and not (access.has_token(given.tokens) or access.take_ticket(given.tickets)):
+    if refused is None and not (access.has_token(given.tokens) or access.take_ticket(tickets)):
         refused = Rejected(401, "That is not the token of this server. Each start has another one.")
     if refused:
         return _refusal(head, refused)
