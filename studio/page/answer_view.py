@@ -14,6 +14,8 @@ from .markup import markdown, with_citations
 
 LONGEST = 60_000
 """Characters of an answer that are shown at once."""
+_ROOM = 500_000
+"""Characters of all texts of a table or a tree together: as HTML, hostile ones take fifty times as much."""
 Href = Callable[..., str]
 _LINK = Markup('<a class="cite" href="{}" title="{}">{}</a>')
 _NOT_FOUND = Markup('<span class="cite bad" title="{}">{}</span>')
@@ -67,8 +69,13 @@ class Cites:
 def answer_view(answer: ShownAnswer, cites: Cites, longest: int = LONGEST) -> AnswerView:
     """Return an answer as HTML, of which at most so many characters or rows are shown."""
 
+    left = _ROOM
+
     def texts(text: str) -> Markup:
-        return with_citations(text, cites, longest)
+        nonlocal left
+        most = min(longest, left)
+        left -= min(most, len(text))
+        return with_citations(text, cites, most)
 
     view: AnswerView
     if answer.table:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from durable_rlm.graph import run_times
+from durable_rlm.graph.saved_answers import ShownAnswer
 from durable_rlm.state.db.connection import connect
 from durable_rlm.state.home_access import DATABASE
+from durable_rlm.studio.page.answer_view import Cites, answer_view
 from durable_rlm.studio.page.background import Work
 
 from .conftest import Page, Screen
@@ -69,6 +71,15 @@ async def test_the_whole_answer_has_an_address_and_is_never_read_as_a_page(page:
     screen = await page.get("/runs/hostile/answer")
     assert (screen.html, screen.headers["content-type"]) == (HOSTILE, "text/plain; charset=utf-8")
     assert screen.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_tree_of_large_texts_has_a_bound() -> None:
+    cites = Cites([], lambda *_, **__: "#", "run")
+    for value in (["\u202e" * 30_000] * 100, [{str(key): "\u202e" * 400 for key in range(24)}] * 200):
+        found = answer_view(ShownAnswer(value), cites)
+        html = found.html or "".join(cell for row in found.rows for cell in row)
+        assert 10_000_000 < len(html) < 30_000_000
+        assert "more characters" in html
 
 
 async def test_failed_calls_and_forks_stand_beside_the_answer(page: Page) -> None:
