@@ -2,10 +2,26 @@
 
 from typing import Any
 
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 
 from ...graph.queries import RunQueries
 from .home import PageHome
+
+
+class _Number(Convertor[int]):
+    """The number of a step, a turn or a file in a path: no longer than those that there are."""
+
+    regex = "[0-9]{1,15}"
+
+    def convert(self, value: str) -> int:
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        return str(value)
+
+
+register_url_convertor("number", _Number())
 
 
 async def framed(home: PageHome, request: Request, tab: str) -> dict[str, Any]:

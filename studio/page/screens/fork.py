@@ -168,6 +168,6 @@ async def _shown(
 
 
 ROUTES = [
-    Route("/runs/{thread}/steps/{step:int}/fork", fork, methods=["GET", "POST"]),
+    Route("/runs/{thread}/steps/{step:number}/fork", fork, methods=["GET", "POST"]),
     Route("/runs/{thread}/ask", ask, methods=["GET", "POST"]),
 ]

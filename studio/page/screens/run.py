@@ -214,5 +214,5 @@ async def file(request: Request) -> Response:
 ROUTES = [
     Route("/runs/{thread}", run),
     Route("/runs/{thread}/answer", answer),
-    Route("/runs/{thread}/files/{place:int}", file),
+    Route("/runs/{thread}/files/{place:number}", file),
 ]

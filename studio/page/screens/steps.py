@@ -107,5 +107,5 @@ def _number(request: Request, name: str) -> int | None:
 
 ROUTES = [
     Route("/runs/{thread}/steps", steps),
-    Route("/runs/{thread}/steps/{step:int}", step),
+    Route("/runs/{thread}/steps/{step:number}", step),
 ]

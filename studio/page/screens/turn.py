@@ -84,10 +84,10 @@ async def told(request: Request) -> Response:
     return whole_text(found)
 
 
-_ONE = "/runs/{thread}/turns/{number:int}"
+_ONE = "/runs/{thread}/turns/{number:number}"
 ROUTES = [
     Route(_ONE, turn),
     Route(f"{_ONE}/output", output),
     Route(f"{_ONE}/reply", reply),
-    Route(f"{_ONE}/told/{{place:int}}", told),
+    Route(f"{_ONE}/told/{{place:number}}", told),
 ]

@@ -26,7 +26,16 @@ async def test_the_policy_allows_nothing_inline_and_nothing_from_elsewhere(page:
         assert "unsafe" not in policy
 
 
-@pytest.mark.parametrize("address", ["/nothing", "/runs", "/runs/nobody/nothing"])
+_NUMBER = "1" * 5_000
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("/nothing", "/runs", "/runs/nobody/nothing"),
+        *(f"/runs/contracts/{part}/{_NUMBER}" for part in ("turns", "steps", "files", "turns/1/told")),
+    ],
+)
 async def test_an_unknown_address_is_a_page_that_leads_back(page: Page, address: str) -> None:
     screen = await page.get(address)
     assert screen.status == 404
