@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse
 
 from ...state.wording import counted, megabytes
 from . import numbers
-from .escaped import line, shown, with_code
+from .escaped import line, plain, shown, with_code
 from .markup import markdown
 from .python_code import code_lines
 
@@ -76,7 +76,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     filters: dict[str, Any] = {
-        **{"line": line, "shown": shown, "markdown": markdown, "code_lines": code_lines},
+        **{"line": line, "plain": plain, "shown": shown, "markdown": markdown, "code_lines": code_lines},
         "with_code": with_code,
         "json_text": partial(json.dumps, ensure_ascii=False, indent=2),
         **{"amount": numbers.amount, "count": numbers.count, "money": numbers.money, "span": numbers.span},

@@ -1,5 +1,6 @@
 """The page as a whole: its headers, its errors, and a home that comes, goes and changes."""
 
+import re
 import shutil
 from contextlib import closing
 from pathlib import Path
@@ -11,11 +12,14 @@ import pytest
 from durable_rlm.graph.queries import RunQueries
 from durable_rlm.state.db.connection import connect
 from durable_rlm.state.home_access import DATABASE
+from durable_rlm.studio import page as page_package
 from durable_rlm.studio.page.app import create_app
 from durable_rlm.studio.page.escaped import with_code
 from durable_rlm.studio.page.home import HomeOpener
 
 from .conftest import Page
+
+TEMPLATES = Path(page_package.__file__ or "").parent / "templates"
 
 
 async def test_the_policy_allows_nothing_inline_and_nothing_from_elsewhere(page: Page) -> None:
@@ -74,6 +78,14 @@ async def test_a_fault_of_the_page_has_its_policy_and_says_nothing_of_the_code(
     screen = await page.get("/runs/contracts/delete")
     assert (screen.status, "AttributeError" in screen.text, "internals" in screen.html) == (500, True, False)
     assert "script-src 'self'" in screen.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("place", [r'="[^"<>]*%s[^"<>]*"', r"\{%% block title %%\}.*%s"])
+def test_no_attribute_and_no_title_has_markup(place: str) -> None:
+    """Hidden characters are elements in HTML: one would end an attribute, and a title shows it as text."""
+    pattern = re.compile(place % r"\|(line|shown|markdown)\b")
+    templates = [*TEMPLATES.rglob("*.html")]
+    assert templates and not [one.name for one in templates if pattern.search(one.read_text())]
 
 
 async def test_pages_are_not_kept_and_files_with_a_digest_are(page: Page) -> None:
