@@ -37,13 +37,20 @@ class Uploads:
             raise UsageError("The files that were sent before are not here any more.", hint="Choose all of them again.")
         if not given:
             return name
-        if not name:
+        kept = name
+        if not kept:
             self._forget_oldest()
-            name = secrets.token_urlsafe(16)
-            self._folders[name] = Path(tempfile.mkdtemp(prefix="rlm-upload-"))
-        for file in given:
-            await _store(file, self._folders[name])
-        return name
+            kept = secrets.token_urlsafe(16)
+            self._folders[kept] = Path(tempfile.mkdtemp(prefix="rlm-upload-"))
+        try:
+            for file in given:
+                await _store(file, self._folders[kept])
+        except BaseException:
+            if not name:
+                # Nobody has been told the name of the form yet.
+                self.forget(kept)
+            raise
+        return kept
 
     def paths(self, name: str) -> list[Path]:
         """Return the files and folders that were sent under `name`."""
@@ -71,14 +78,17 @@ class Uploads:
 
 
 async def _store(file: UploadFile, folder: Path) -> None:
-    path = _free(folder / relative_name(file.filename or ""))
+    path = folder / relative_name(file.filename or "")
     try:
+        path = _free(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("xb") as stored:
             while piece := await file.read(_PIECE):
                 stored.write(piece)
     except OSError as error:
-        raise UsageError(f"{path.name} cannot be kept: {error.strerror}.", hint="Name its path instead.") from error
+        raise UsageError(
+            f"{path.name[:80]} cannot be kept: {error.strerror}.", hint="Name its path instead."
+        ) from error
     finally:
         with contextlib.suppress(OSError):
             await file.close()

@@ -74,6 +74,15 @@ async def test_sent_files_are_read_under_the_names_that_they_were_sent_with_and_
     assert uploads._folders == {}
 
 
+@pytest.mark.parametrize("names", [["é" * 199], ["a", "a/b.txt"]])
+async def test_sent_files_that_cannot_be_kept_are_refused_and_deleted(page: Page, names: list[str]) -> None:
+    files = [("files", (name, b"x")) for name in names]
+    refused = await page.post("/new", {"question": "Which?"}, files=files)
+    assert (refused.status, "cannot be kept" in refused.text) == (422, True)
+    uploads: Uploads = page.client._transport.app.state.uploads  # type: ignore[attr-defined]
+    assert uploads._folders == {}
+
+
 async def test_a_survey_of_the_input_is_shown_before_anything_is_paid_and_sent_files_are_kept(
     page: Page, begun: list[Call]
 ) -> None:
