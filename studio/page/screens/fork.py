@@ -132,7 +132,7 @@ def _json(name: str, text: str) -> str:
         raise UsageError("A value was typed without the name of its variable.", hint="Name it.")
     try:
         json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(
             f"The value of {name} is not JSON: {error}.", hint='A text stands in quotation marks: "like this".'
         ) from error

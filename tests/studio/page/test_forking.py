@@ -109,6 +109,7 @@ async def test_a_follow_up_question_comes_first_and_offers_nothing_that_there_is
     ("typed", "said"),
     [
         ({"set-0": "x", "to-0": "not json"}, "The value of x is not JSON"),
+        ({"set-0": "x", "to-0": "[" * 100_000}, "The value of x is not JSON"),
         ({"to-0": "1"}, "without the name of its variable"),
         ({"call": "2:abc"}, "An answer needs its call"),
         ({"question": "x" * 200_000}, "too long"),
