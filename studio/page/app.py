@@ -38,8 +38,9 @@ class PageHeaders:
         """Pass the request on."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        path = scope["path"]
-        lasting = f"/static/{SCRIPTS}/" in path or (b"v=" in scope.get("query_string", b"") and "/static/" in path)
+        path = str(scope["path"]).removeprefix(scope.get("root_path", ""))
+        versioned = b"v=" in scope.get("query_string", b"") or path.startswith(f"/static/{SCRIPTS}/")
+        lasting = versioned and path.startswith("/static/")
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -92,7 +92,11 @@ async def test_pages_are_not_kept_and_files_with_a_digest_are(page: Page) -> Non
     screen = await page.get("/")
     assert screen.headers["cache-control"] == "no-store"
     [style] = screen.find("//link[@rel='stylesheet']/@href")
-    assert "immutable" in (await page.get(style)).headers["cache-control"]
+    [script] = screen.find("//script/@src")
+    for address in (style, script):
+        assert "immutable" in (await page.get(address)).headers["cache-control"]
+    # A run may be named like the folder of the files.
+    assert (await page.get("/runs/static/answer?v=1")).headers["cache-control"] == "no-store"
 
 
 async def test_runs_appear_once_there_are_any_and_go_with_their_home(saved_home: Path, tmp_path: Path) -> None:
