@@ -6,6 +6,8 @@ from urllib.parse import quote
 from starlette.concurrency import iterate_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
+from ..terminal.escape import HOSTILE
+
 
 def whole_text(text: str) -> Response:
     """Return a whole text, which a browser shows as such whatever it is."""
@@ -19,7 +21,9 @@ def text_in_pieces(pieces: Iterator[bytes]) -> Response:
 
 def file_to_keep(name: str, pieces: Iterator[bytes]) -> Response:
     """Return a file under a name, to be saved and never to be shown: nobody knows what is in it."""
-    headers = _named("attachment", name.rpartition("/")[2] or "file")
+    # In the window that asks where to save it, hidden characters could move the end of the name.
+    kept = HOSTILE.sub("_", name.rpartition("/")[2]) or "file"
+    headers = _named("attachment", kept)
     return StreamingResponse(iterate_in_threadpool(pieces), media_type="application/octet-stream", headers=headers)
 
 

@@ -13,6 +13,7 @@ from durable_rlm.state.db.connection import connect
 from durable_rlm.state.home_access import DATABASE
 from durable_rlm.studio.page.answer_view import Cites, answer_view
 from durable_rlm.studio.page.background import Work
+from durable_rlm.studio.page.plain import file_to_keep
 
 from .conftest import Page, Screen
 from .saved_runs import HOSTILE
@@ -210,3 +211,8 @@ async def test_a_long_question_is_shown_whole_on_demand(own_page: Page, own_home
     assert screen.find("//h1/@class") == ["long"]
     assert screen.find("//details[@class='question']/pre/text()") == [long]
     assert (await own_page.get("/runs/contracts")).find("//details[@class='question']") == []
+
+
+def test_hidden_characters_do_not_move_the_end_of_the_name_of_a_file() -> None:
+    kept = file_to_keep("out/report\u202etxt.exe", iter(()))
+    assert kept.headers["content-disposition"] == "attachment; filename*=UTF-8''report_txt.exe"
