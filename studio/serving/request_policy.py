@@ -67,8 +67,8 @@ def authorize(head: RequestHead, access: Access, pages: str | None = None) -> Al
     if by is None:
         return Rejected(
             401,
-            "This server wants its token: as `Authorization: Bearer …` or `x-api-key`, or open the URL that it printed "
-            "when it started.",
+            "This server wants its token: open the address that it printed when it started, which has it, or send it "
+            "as `Authorization: Bearer …` or `x-api-key`.",
         )
     if by == "session" and not _by_its_own_page(head):
         return Rejected(403, "A browser's session is for this server's own pages.")
