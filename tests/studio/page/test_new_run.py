@@ -88,6 +88,8 @@ async def test_a_survey_of_the_input_is_shown_before_anything_is_paid_and_sent_f
 ) -> None:
     looked = await page.post("/new", {"question": "Why?", "look": "yes"}, files={"files": ("a.txt", b"kept")})
     assert "It would read 1 document, 7 tokens" in looked.text
+    # A form is longer than a window: below it nobody would see what has come.
+    assert looked.find("//section[@aria-labelledby='survey-title']/following-sibling::form")
     assert looked.find("//textarea[@name='question']")[0].text.strip() == "Why?"
     assert "1 file sent: a.txt" in looked.text
     await page.post("/new", {"question": "Why?", **hidden(looked)}, files={"files": ("", b"")})
