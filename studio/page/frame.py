@@ -10,12 +10,13 @@ from .home import PageHome
 
 
 class _Number(Convertor[int]):
-    """The number of a step, a turn or a file in a path: no longer than those that there are."""
+    """The number of a step, a turn or a file in a path. One that is too long for any is a number that is not there."""
 
-    regex = "[0-9]{1,15}"
+    regex = "[0-9]+"
 
     def convert(self, value: str) -> int:
-        return int(value)
+        # `int` takes 4,300 digits, SQLite's integers have 19.
+        return int(value[:16])
 
     def to_string(self, value: int) -> str:
         return str(value)

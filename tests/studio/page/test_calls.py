@@ -2,6 +2,7 @@
 
 import sqlite3
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -10,7 +11,9 @@ import pytest
 
 from durable_rlm.graph import call_searching
 from durable_rlm.state.db.checksums import checksum_sql, register_function
+from durable_rlm.state.db.connection import connect
 from durable_rlm.state.db.tables import CALLS
+from durable_rlm.state.home_access import DATABASE
 from durable_rlm.studio.page.screens import calls
 from tests.damage import change
 
@@ -183,6 +186,23 @@ async def test_a_call_in_flight_says_what_is_held_for_it(own_page: Page, own_hom
     listed = await own_page.get("/runs/contracts/calls?status=asked")
     assert "in flight" in listed.text and "at most 9.0 k tokens, $0.25" in listed.text
     assert "at most 9.0 k tokens, $0.25" in (await own_page.get(f"/runs/contracts/calls/{key}")).text
+
+
+async def test_a_call_of_which_a_request_was_lost_says_the_most_that_it_can_have_cost(
+    own_page: Page, own_home: Path
+) -> None:
+    key = keys_of(own_home, "contracts")[0]
+    assert "what was lost" not in (await own_page.get(f"/runs/contracts/calls/{key}")).text
+    with closing(connect(own_home / DATABASE)) as base:
+        base.execute(
+            "UPDATE calls SET attempts = 2, uncertain_calls = 1, uncertain_tokens = 9000, uncertain_cost = 0.25 "
+            "WHERE thread_id = 'contracts' AND key = ?",
+            (key,),
+        )
+    [lost] = (await own_page.get(f"/runs/contracts/calls/{key}")).find(
+        "//dt[contains(., 'what was lost')]/following-sibling::dd"
+    )
+    assert lost.text_content() == "at most 9.0 k tokens, $0.2500"
 
 
 async def test_words_are_found_in_prompts_and_answers(page: Page) -> None:
