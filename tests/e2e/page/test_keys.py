@@ -127,7 +127,7 @@ async def test_every_screen_is_reached_from_the_runs_by_keys_alone(saved_home: P
         await arrived(f"/{tab.lower()}*")
         await press("Escape")
         await arrived("/runs/contracts")
-    for words, pattern in (("Ask another question", "/ask"), ("Delete", "/delete")):
+    for words, pattern in (("Ask a follow-up question", "/ask"), ("Delete", "/delete")):
         await tabbed_to(page, words)
         await press("Enter")
         await arrived(pattern)

@@ -93,7 +93,7 @@ async def test_the_code_about_to_run_and_what_comes_next_are_said(page: Page) ->
     shown = await page.get(f"/runs/contracts/steps/{under_way}")
     assert "Code under way" in shown.text and "it waits for 2 calls" in shown.text
     shown = await page.get(f"/runs/contracts/steps/{saved[-1]['step']}")
-    assert "Nothing: the run had ended." in shown.text and "Ask another question from here" in shown.links
+    assert "Nothing: the run had ended." in shown.text and "Ask a follow-up question from here" in shown.links
 
 
 @pytest.mark.parametrize(("thread", "said"), [("waits-for-code", "run this code"), ("waits-for-calls", "42 sub-calls")])
