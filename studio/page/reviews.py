@@ -28,8 +28,8 @@ _TURNS_BACK = 3
 _LEAST_SHARED, _MOST_SHARED = 20, 2_000
 _MOST_EDITED = 200_000
 """Characters of an editable text beyond which it is edited by the command line."""
-MOST_CODE = 1_000_000
-"""Characters of code, or of an answer, that are shown: more than a reply of a model has."""
+MOST_CODE = 200_000
+"""Characters of code, or of an answer, that are shown: more than replies of models usually have."""
 MOST_SHOWN = 40_000
 """Characters of each text of a call that are shown."""
 

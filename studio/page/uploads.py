@@ -47,7 +47,7 @@ class Uploads:
                 await _store(file, self._folders[kept])
         except BaseException:
             if not name:
-                # Nobody has been told the name of the form yet.
+                # The form does not know the name yet.
                 self.forget(kept)
             raise
         return kept

@@ -13,7 +13,7 @@ _ROOT = 0
 def is_of_another_user(client: tuple[str, int] | None, server: tuple[str, int] | None) -> bool:
     """Return whether a connection from `client` to `server` is of another user of this machine; False if unknown.
 
-    The administrator is none: whoever that is can read this process anyway.
+    The administrator does not count: that one can read this process anyway.
     """
     if client is None or server is None:
         return False
