@@ -11,8 +11,9 @@ _ROOT = 0
 
 
 def is_of_another_user(client: tuple[str, int] | None, server: tuple[str, int] | None) -> bool:
-    """Return whether a connection from `client` to `server` is of another user of this machine; False if unknown.
+    """Return whether a connection from `client` to `server` may be of another user of this machine.
 
+    False where the system does not say.
     The administrator does not count: that one can read this process anyway.
     """
     if client is None or server is None:
@@ -22,9 +23,10 @@ def is_of_another_user(client: tuple[str, int] | None, server: tuple[str, int] |
         lines = CONNECTIONS.read_text("ascii").splitlines()
     except (OSError, ValueError):
         return False
-    # The other program's line begins with its own end. One that is closed already has no user any more.
-    users = [int(fields[7]) for line in lines if (fields := line.split())[1:3] == ends and fields[3] == _ESTABLISHED]
-    return any(user not in (os.geteuid(), _ROOT) for user in users)
+    # The other program's line begins with its own end. Once that is closed or half closed, which no browser does before
+    # it has an answer, the line may not have its user any more.
+    found = [fields for line in lines if (fields := line.split())[1:3] == ends]
+    return any(one[3] != _ESTABLISHED or int(one[7]) not in (os.geteuid(), _ROOT) for one in found)
 
 
 _ESTABLISHED = "01"

@@ -146,12 +146,15 @@ async def test_a_part_of_code_that_is_not_shown_is_warned_of(page: Page, monkeyp
     assert "… 31 more characters" in screen.text
 
 
-async def test_an_answer_is_there_as_it_was_written_too(own_home: Path, tmp_path: Path, own_page: Page) -> None:
-    said = "Yes.\n\n```hidden words\ncode\n```\n" + "a" * 250_000 + " and no"
+async def test_an_answer_is_there_as_it_was_written_too(
+    own_home: Path, tmp_path: Path, own_page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "Yes.\n\n```hidden words\ncode\n```\n and no"
     model = write_script(tmp_path / "final.py", [repl(f"FINAL({said!r})")])
     async with Runner.open(own_home, kernels=MemoryKernels()) as runner:
         await runner.run("Which?", model=model, thread="final", approve=["final"])
     screen = await own_page.get("/runs/final/review")
     [written] = screen.find("//form//details[summary='As it was written']/pre")
-    assert written.text_content() == said
-    assert "more characters" in screen.find("//div[@class='prose clip']")[0].text_content()
+    assert (written.text_content(), "Warning" in screen.text) == (said, False)
+    monkeypatch.setattr(reviews, "MOST_CODE", 20)
+    assert f"Only the first 20 of {len(said)} characters are shown" in (await own_page.get("/runs/final/review")).text

@@ -42,12 +42,20 @@ def test_a_connection_of_this_user_is_found(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_an_unknown_connection_is_not_taken_for_another_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = os.geteuid() + 1
-    for table in (tmp_path / "none", connections(tmp_path / "closed", other, "06")):
-        monkeypatch.setattr(peer, "CONNECTIONS", table)
-        assert not peer.is_of_another_user(CLIENT, SERVER)
+    monkeypatch.setattr(peer, "CONNECTIONS", tmp_path / "none")
+    assert not peer.is_of_another_user(CLIENT, SERVER)
     monkeypatch.setattr(peer, "CONNECTIONS", connections(tmp_path / "table", other))
     for client, server in ((None, SERVER), (CLIENT, None), (("::1", 40000), SERVER), (("127.0.0.1", 40001), SERVER)):
         assert not peer.is_of_another_user(client, server)
+
+
+def test_a_connection_that_is_half_closed_is_taken_for_another_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its line may have lost its user."""
+    for state in ("04", "05", "06"):
+        monkeypatch.setattr(peer, "CONNECTIONS", connections(tmp_path / "table", os.geteuid(), state))
+        assert peer.is_of_another_user(CLIENT, SERVER)
 
 
 async def entered(access: Access, ticket: str) -> int:
