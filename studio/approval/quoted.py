@@ -6,9 +6,9 @@ So no line of a model's code, however long, can pass for a line of the program t
 from collections.abc import Iterator
 
 from rich.cells import chop_cells
-from rich.syntax import Syntax
 from rich.text import Text
 
+from ..terminal.python_code import python_text
 from .hidden_characters import Marked
 
 HIDDEN = "not dim bold reverse red"
@@ -20,8 +20,7 @@ _TAB = 8
 def coloured(code: Marked) -> Text:
     """Return Python code with syntax colours, exactly `code.text`, its hidden characters highlighted."""
     # With any tab size but 0 the lexer would turn tabs into spaces.
-    lexer = Syntax("", "python", theme="ansi_dark", background_color="default", tab_size=0)
-    text = lexer.highlight(code.text)
+    text = python_text(code.text, tab_size=0)
     # The result ends in a newline, whether or not the code does.
     if text.plain == f"{code.text}\n":
         text.right_crop()

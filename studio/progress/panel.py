@@ -8,12 +8,12 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.padding import Padding
 from rich.progress_bar import ProgressBar
-from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
 from ...state.wording import duration
 from ..terminal.escape import safe_line, safe_lines
+from ..terminal.python_code import python_text
 from .state import Progress
 from .text import (
     calls_line,
@@ -137,7 +137,7 @@ class LiveDisplay:
         if self._coloured is None or self._coloured[:2] != (code, lines):
             # Coloured once per cell, not once per frame.
             shown = safe_lines(code, lines, self._width)
-            text = Syntax("", "python", theme="ansi_dark", background_color="default").highlight(shown)
+            text = python_text(shown)
             text.no_wrap = True
             text.rstrip()
             self._coloured = code, lines, text

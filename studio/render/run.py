@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rich.syntax import Syntax
 from rich.text import Text
 
 from ...state.errors import cli_command
@@ -12,6 +11,7 @@ from ...state.wording import counted, duration, megabytes
 from ..progress.text import dollars, spent
 from ..terminal.console import stdout_console
 from ..terminal.escape import answer_text, safe, safe_line, safe_lines, short_id
+from ..terminal.python_code import python_text
 from ..terminal.tables import STATUS_STYLES, Column, ago, drawn, print_table
 from .executions import executions_line
 
@@ -201,7 +201,7 @@ def _heading(turn: dict[str, Any]) -> Text:
 
 def _code(code: str, *, full: bool) -> Text:
     shown = safe(code) if full else safe_lines(code, _CODE_LINES, _WIDTH)
-    text = Syntax("", "python", theme="ansi_dark", background_color="default").highlight(_indented(shown))
+    text = python_text(_indented(shown))
     text.rstrip()
     return text
 
