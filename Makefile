@@ -1,6 +1,9 @@
 # `make demo` and `make test` need nothing but python3 with venv and pip; they make .venv by themselves.
 # `make help` lists the targets.
 
+# Where it is set, each of thousands of started programs would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3
 BIN := .venv/bin
 # Stamps: the product alone, and what tests and tools need beside it.

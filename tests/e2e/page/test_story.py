@@ -154,7 +154,7 @@ async def says_what_the_program_says(page: Page, home: Path, url: str) -> None:
     for name, run in runs.items():
         shown = about(home, "show", name)
         await page.goto(f"{url}/runs/{name}")
-        facts = (await page.locator("#head .facts").inner_text()).split()
+        facts = (await page.locator("#head .facts").first.inner_text()).split()
         assert [run["status"], str(run["turns"]), str(run["model_calls"])] == [facts[0], facts[1], facts[3]]
         assert (run["turns"], shown["answer"]) == (
             len(shown["turns"]),
