@@ -14,7 +14,7 @@ from markupsafe import Markup
 from .escaped import shown
 
 LONGEST = 200_000
-"""The most characters of code that are shown, unless more are asked for. Those behind them have no colours."""
+"""The most characters of code that are shown, unless fewer are asked for."""
 _CACHED = 20_000
 """The most characters of code that is kept as HTML."""
 _TOKEN = re.compile(
@@ -53,7 +53,7 @@ def code_lines(source: str, most: int = LONGEST) -> tuple[Markup, ...]:
 
 def _lines(source: str, most: int) -> tuple[Markup, ...]:
     lines: list[list[Markup]] = [[]]
-    for name, value in [*_coloured(source[: min(most, LONGEST)]), ("", source[LONGEST:most])]:
+    for name, value in _coloured(source[:most]):
         for at, part in enumerate(value.split("\n")):
             if at:
                 lines.append([])

@@ -20,7 +20,7 @@ from ..approval.requests import Kind, purpose
 from ..terminal.escape import HOSTILE
 from .escaped import shown
 from .home import PageHome
-from .python_code import code_lines
+from .python_code import LONGEST, code_lines
 
 CALLS_A_PAGE = 20
 _MOST_LINES = 5_000
@@ -28,7 +28,7 @@ _TURNS_BACK = 3
 _LEAST_SHARED, _MOST_SHARED = 20, 2_000
 _MOST_EDITED = 200_000
 """Characters of an editable text beyond which it is edited by the command line."""
-MOST_CODE = 200_000
+MOST_CODE = LONGEST
 """Characters of code, or of an answer, that are shown: more than replies of models usually have."""
 MOST_SHOWN = 40_000
 """Characters of each text of a call that are shown."""
@@ -100,9 +100,12 @@ async def _calls(home: PageHome, request: WaitingAction, page: int) -> ShownRequ
     same: dict[str, str] = {}
     parts = [tuple(parts_of(call, same)) for call in found.calls]
     hidden = [warning(marked(text).hidden) for call in parts for _, text in call]
-    elsewhere = await hidden_in_prompts(home.stores, request, HOSTILE)
-    if elsewhere and not any(hidden):
-        hidden.append(f"{counted(elsewhere, 'invisible or direction-changing character')} in prompts of other pages")
+    here = sum(len(HOSTILE.findall(str(call["prompt"]))) for call in found.calls)
+    if more := await hidden_in_prompts(home.stores, request, HOSTILE) - here:
+        said = (
+            f"{counted(more, 'invisible or direction-changing character')} in prompts, or parts of them, that are not"
+        )
+        hidden.insert(0, f"{said} on this page")
     return ShownRequest(
         request=request,
         purpose=purpose(request),

@@ -7,14 +7,13 @@ from pathlib import Path
 
 CONNECTIONS = Path("/proc/net/tcp")
 """The connections of this machine over IPv4, on Linux: each line has its own end, the other one, and a user."""
-_ROOT = 0
+_ROOT, _ESTABLISHED = 0, "01"
 
 
 def is_of_another_user(client: tuple[str, int] | None, server: tuple[str, int] | None) -> bool:
     """Return whether a connection from `client` to `server` may be of another user of this machine.
 
-    False where the system does not say.
-    The administrator does not count: that one can read this process anyway.
+    False where the system does not say. The administrator does not count: that one can read this process anyway.
     """
     if client is None or server is None:
         return False
@@ -27,9 +26,6 @@ def is_of_another_user(client: tuple[str, int] | None, server: tuple[str, int] |
     # it has an answer, the line may not have its user any more.
     found = [fields for line in lines if (fields := line.split())[1:3] == ends]
     return any(one[3] != _ESTABLISHED or int(one[7]) not in (os.geteuid(), _ROOT) for one in found)
-
-
-_ESTABLISHED = "01"
 
 
 def _end(host: str, port: int) -> str:

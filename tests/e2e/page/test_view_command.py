@@ -39,6 +39,13 @@ def program(*words: str, folder: Path, **environment: str) -> Generator["subproc
         process.communicate(timeout=30)
 
 
+def waiting_model(folder: Path) -> str:
+    """Return a model whose sub-call waits until something is written into the file `gate` of the folder."""
+    os.mkfifo(folder / "gate")
+    gate = f"open({str(folder / 'gate')!r}).read()"
+    return write_script(folder / "m.py", [repl("FINAL(llm_query('x'))")], sub=f"return {gate}")
+
+
 def printed(process: "subprocess.Popen[str]") -> str:
     assert process.stdout is not None
     return process.stdout.readline()
@@ -131,9 +138,7 @@ def test_a_home_of_others_is_shown_as_a_copy_that_cannot_be_changed(saved_home: 
 
 
 def test_a_run_with_its_page_prints_the_address_and_ends_both(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "gate")
-    gate = f"open({str(tmp_path / 'gate')!r}).read()"
-    model = write_script(tmp_path / "m.py", [repl("FINAL(llm_query('x'))")], sub=f"return {gate}")
+    model = waiting_model(tmp_path)
     with program("run", "Q?", "--model", model, "--thread", "t", "--view", folder=tmp_path) as process:
         assert process.stderr is not None
         address = next(line for line in process.stderr if line.startswith("Page: ")).split()[1]
@@ -147,9 +152,7 @@ def test_a_run_with_its_page_prints_the_address_and_ends_both(tmp_path: Path) ->
 
 
 def test_the_page_of_a_run_that_is_killed_ends_by_itself(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "gate")
-    gate = f"open({str(tmp_path / 'gate')!r}).read()"
-    model = write_script(tmp_path / "m.py", [repl("FINAL(llm_query('x'))")], sub=f"return {gate}")
+    model = waiting_model(tmp_path)
     with program("run", "Q?", "--model", model, "--thread", "t", "--view", folder=tmp_path) as process:
         assert process.stderr is not None
         assert any(line.startswith("Page: ") for line in process.stderr)
@@ -159,9 +162,7 @@ def test_the_page_of_a_run_that_is_killed_ends_by_itself(tmp_path: Path) -> None
 
 
 def test_a_detached_run_with_its_page_goes_on_when_the_page_is_ended(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "gate")
-    gate = f"open({str(tmp_path / 'gate')!r}).read()"
-    model = write_script(tmp_path / "m.py", [repl("FINAL(llm_query('x'))")], sub=f"return {gate}")
+    model = waiting_model(tmp_path)
     with program("run", "Q?", "--model", model, "--thread", "t", "--view", "--detach", folder=tmp_path) as process:
         assert process.stderr is not None
         address = next(line for line in process.stderr if "/runs/t?token=" in line).strip()

@@ -119,8 +119,10 @@ async def test_hidden_characters_of_other_pages_are_counted(page: Page, monkeypa
     assert "invisible" not in screen.text
     # Any character of those prompts does: each of them has one space.
     monkeypatch.setattr(reviews, "HOSTILE", re.compile(" "))
-    screen = await page.get("/runs/waits-for-calls/review")
-    assert "42 invisible or direction-changing characters in prompts of other pages" in screen.text
+    screens = [await page.get(f"/runs/waits-for-calls/review?page={number}") for number in (1, 3)]
+    said = "invisible or direction-changing characters in prompts, or parts of them, that are not on this page"
+    assert f"22 {said}" in screens[0].text
+    assert f"40 {said}" in screens[1].text
 
 
 async def test_the_buttons_of_a_spent_budget_say_what_they_do(tmp_path: Path) -> None:
